@@ -1,0 +1,48 @@
+/** doc/man/moneta-admin.1, from the parser of the command line. */
+import { createProgram } from "../../src/admin/index.ts";
+import { roffMarked, roffText } from "./roff.ts";
+
+function entry(flags: string, description: string): string[] {
+  return [".TP", `\\fB${roffText(flags)}\\fP`, roffText(`${description}.`)];
+}
+
+/** The text of the manual page. */
+export function adminPage(): string {
+  const program = createProgram(() => undefined);
+  const user = program.commands.find((command) => command.name() === "user");
+  const commands = [...program.commands.filter((command) => command !== user), ...(user?.commands ?? [])];
+  const fullName = (name: string): string =>
+    user?.commands.some((command) => command.name() === name) === true ? `user ${name}` : name;
+  const lines = [
+    `.TH MONETA\\-ADMIN 1 "" "Moneta" "Moneta manual"`,
+    ".SH NAME",
+    "moneta\\-admin \\- master key and users of Moneta",
+    ".SH SYNOPSIS",
+    "\\fBmoneta\\-admin\\fP [options] \\fBmaster\\-key\\fP",
+    ".br",
+    "\\fBmoneta\\-admin\\fP [options] \\fB\\-f\\fP file \\fBuser\\fP add|edit|del|ls",
+    ".SH DESCRIPTION",
+    roffText(program.description()),
+    ".SH COMMANDS",
+    ...commands.flatMap((command) => entry(fullName(command.name()), command.description())),
+    ".SH OPTIONS",
+    ...program.options.flatMap((option) => entry(option.flags, option.description)),
+    ...entry("-?, --help", "show the help"),
+    ".SH ENVIRONMENT",
+    ...entry(
+      "PGMONETA_PASSWORD",
+      "the password, when neither -P nor -g is given; without it the password is asked for, twice",
+    ),
+    ".SH FILES",
+    ...entry("~/.pgmoneta/master.key", "the master key, mode 0600 in a directory of mode 0700"),
+    ...entry("/etc/pgmoneta/pgmoneta_users.conf", "passwords of PostgreSQL logins, mode 0600"),
+    ...entry("/etc/pgmoneta/pgmoneta_admins.conf", "passwords of remote management, mode 0600"),
+    ".SH EXIT STATUS",
+    "0 when the command was carried out; otherwise not, and then nothing was changed.",
+    ".SH NOTES",
+    roffMarked("The files can be exchanged with those of pgmoneta-admin. `moneta-admin` refuses to run as root."),
+    ".SH SEE ALSO",
+    "\\fBpgmoneta.conf\\fP(5)",
+  ];
+  return `${lines.join("\n")}\n`;
+}

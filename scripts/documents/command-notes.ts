@@ -1,0 +1,241 @@
+/** What the table of commands does not hold: how each available command behaves, and how it can end. */
+import { archiveErrors } from "../../src/archive/index.ts";
+import { backupErrors } from "../../src/backup/index.ts";
+import { cliErrors } from "../../src/cli/index.ts";
+import { commonErrors, type ErrorFactory } from "../../src/common/index.ts";
+import { convertErrors } from "../../src/convert/index.ts";
+import { drillErrors } from "../../src/drill/index.ts";
+import { jobErrors } from "../../src/job/errors.ts";
+import { managementErrors, type CommandName } from "../../src/management/index.ts";
+import { pipelineErrors } from "../../src/pipeline/index.ts";
+import { repositoryErrors } from "../../src/repository/index.ts";
+import { restoreErrors } from "../../src/restore/index.ts";
+import { retentionErrors } from "../../src/retention/index.ts";
+import { storageErrors } from "../../src/storage/index.ts";
+import { supervisorErrors } from "../../src/supervisor/index.ts";
+import { verifyErrors } from "../../src/verify/index.ts";
+
+export interface CommandNotes {
+  /** Paragraphs; `code` stands between backquotes. */
+  readonly text: readonly string[];
+  /** The errors that an operator may meet, besides those of every command. */
+  readonly errors: readonly ErrorFactory[];
+}
+
+/** Exit statuses with their errors, lowest first. */
+export function statusesOf(
+  errors: readonly ErrorFactory[],
+): readonly (readonly [exit: number, codes: readonly string[]])[] {
+  const codes = new Map<number, string[]>();
+  for (const { spec } of errors) codes.set(spec.exit, [...(codes.get(spec.exit) ?? []), spec.code]);
+  return [...codes].toSorted(([one], [other]) => one - other);
+}
+
+/** How any command can end that asks the daemon. */
+export const everyCommand: readonly ErrorFactory[] = [
+  cliErrors.usage,
+  managementErrors.daemonUnreachable,
+  managementErrors.connectionClosed,
+  managementErrors.answerTimeout,
+  managementErrors.masterKeyMissing,
+  managementErrors.frameInvalid,
+  managementErrors.commandNotAvailable,
+  supervisorErrors.stopping,
+  managementErrors.interrupted,
+];
+
+const namedServer = managementErrors.serverUnknown;
+const anyJob = [
+  supervisorErrors.jobsExhausted,
+  supervisorErrors.jobCancelled,
+  supervisorErrors.jobDied,
+  commonErrors.aborted,
+];
+const namedBackup = [repositoryErrors.backupNotFound, repositoryErrors.backupDamaged];
+const keys = [repositoryErrors.masterKeyMissing, repositoryErrors.masterKeyWrong, repositoryErrors.dataKeyMissing];
+
+const fileErrors = [
+  convertErrors.noFile,
+  convertErrors.refused,
+  convertErrors.changed,
+  convertErrors.noSpace,
+  convertErrors.unproven,
+  convertErrors.failed,
+  commonErrors.targetExists,
+];
+
+export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> = {
+  backup: {
+    text: [
+      "The command returns when the backup is valid: every file agrees with the manifest of the server, the WAL that the backup needs is durable in the repository, and everything is synced. Until then nobody sees it. A backup that fails, is cancelled or is killed leaves nothing in the list, and its remains are removed.",
+      "A second backup of the same server waits in line, and says so. A backup needs a receiver that streams: one that has only just been started is waited for, up to 15 seconds. When the server reports pages with a wrong checksum the backup is valid and flagged: it is an exact copy of a damaged cluster.",
+      "The interruption of `moneta-cli` does not end the job: `progress` finds it again, `cancel` ends it. Incremental backups are not available yet: naming a parent is refused.",
+    ],
+    errors: [
+      namedServer,
+      managementErrors.serverOffline,
+      supervisorErrors.notStreaming,
+      ...anyJob,
+      ...Object.values<ErrorFactory>(backupErrors),
+      storageErrors.full,
+      ...keys,
+    ],
+  },
+  "list-backup": {
+    text: [
+      "Oldest first, by system identifier, timeline and position; `--sort desc` turns the list around. WAL is what is kept from the start of a backup on. A backup that cannot be trusted any more is listed as INVALID, with the reason. Works with `--offline`.",
+    ],
+    errors: [namedServer, managementErrors.sortInvalid],
+  },
+  info: {
+    text: ["`newest` and `latest` mean the same. Works with `--offline`."],
+    errors: [namedServer, ...namedBackup],
+  },
+  archive: {
+    text: [
+      "The chapter on archives has what lies in one and how it is unpacked: doc/manual/files.md. The answer names the file, `archive-<server>-<label>.tar` with the suffixes of the configured compression and encryption. One that is there is never written over; a failure leaves nothing. Without a position it holds the WAL to the moment at which the backup is consistent. Works with `--offline`.",
+    ],
+    errors: [
+      namedServer,
+      ...namedBackup,
+      repositoryErrors.backupInvalid,
+      ...anyJob,
+      ...Object.values<ErrorFactory>(archiveErrors),
+      commonErrors.targetExists,
+      restoreErrors.position,
+      restoreErrors.unreachable,
+      restoreErrors.directoryRefused,
+      restoreErrors.settings,
+      restoreErrors.mismatch,
+      restoreErrors.walMissing,
+      pipelineErrors.damaged,
+      ...keys,
+    ],
+  },
+  compress: {
+    text: [
+      "Adds the suffix of the configured `compression`, zstd where that is `none`. The file goes only when its new form is durable and has been read back. Works without a daemon. More in doc/manual/files.md.",
+    ],
+    errors: [...fileErrors, convertErrors.name],
+  },
+  decompress: {
+    text: ["Goes by the suffix, and takes it away. Reads pgmoneta's form of `.lz4` as well. Works without a daemon."],
+    errors: [...fileErrors, convertErrors.name, convertErrors.damaged],
+  },
+  encrypt: {
+    text: [
+      "Writes pgmoneta's form: one AES-GCM message under the master key, with the cipher that `encryption` names, AES-256 where that is `none`; at most 68719476704 bytes. Works without a daemon.",
+    ],
+    errors: [...fileErrors, convertErrors.name, convertErrors.tooLarge, repositoryErrors.masterKeyMissing],
+  },
+  decrypt: {
+    text: ["Reads pgmoneta's form and that of the repository, in which archives are. Works without a daemon."],
+    errors: [...fileErrors, convertErrors.name, convertErrors.damaged, ...keys],
+  },
+  restore: {
+    text: [
+      "The chapter on restoring has the positions and everything else: doc/manual/restore.md. The cluster is made in `<directory>/<server>-<label>`, which must be absent or empty. Everything that can be known before is checked before anything is written; `--dry-run` ends there and prints the plan, and is refused when the restore would be. Works with `--offline`.",
+    ],
+    errors: [
+      namedServer,
+      ...namedBackup,
+      repositoryErrors.backupInvalid,
+      ...anyJob,
+      // Without the one that only restore_command can meet.
+      ...Object.values<ErrorFactory>(restoreErrors).filter((factory) => factory !== restoreErrors.planDamaged),
+      jobErrors.planRefused,
+      cliErrors.planRefused,
+      pipelineErrors.damaged,
+      ...keys,
+    ],
+  },
+  verify: {
+    text: [
+      "Reads every stored byte back as a restore does, and the WAL to the end of the backup; nothing is restored, no scratch space is needed, and the directory that pgmoneta asks for is not used. The answer lists what was found, by name and kind; with `all` also every file that is good. A backup that cannot be restored any more is marked and no longer offered; verified again after a repair it is offered again.",
+      "A file that cannot be read because of the disk or its permissions is no damage: nothing is marked, and the command fails. With `--offline` nothing is written at all.",
+    ],
+    errors: [namedServer, ...namedBackup, verifyErrors.damaged, verifyErrors.incomplete, verifyErrors.foreign, ...keys, ...anyJob],
+  },
+  delete: {
+    text: [
+      "The backup goes out of view first, then its files are removed; what an interruption leaves is removed at the next start. A retained backup is deleted with `--force` only. The last valid backup of a server can be deleted; the log says that there is none any more. WAL that only this backup needed goes with the next run of `retention`.",
+    ],
+    errors: [namedServer, ...namedBackup, managementErrors.backupRetained, repositoryErrors.backupNeeded, ...anyJob],
+  },
+  retain: {
+    text: [
+      "Neither `retention` nor `delete` without `--force` removes a retained backup. Of its WAL only what makes it consistent is kept with it: without more it can be restored to its own end, with the position `immediate`. `--cascade` retains the parents of an incremental backup too, up to the full one; they stay in any case as long as it does. Only a valid backup can be retained.",
+    ],
+    errors: [namedServer, ...namedBackup, repositoryErrors.backupInvalid],
+  },
+  expunge: {
+    text: ["The next run of `retention` treats the backup like any other. `--cascade` gives its parents back as well."],
+    errors: [namedServer, ...namedBackup, repositoryErrors.backupInvalid],
+  },
+  annotate: {
+    text: [
+      "A comment has a key. `add` refuses a key that is there, `update` and `remove` one that is not. Keys and texts are one line without `|` and `,`, as pgmoneta stores them; all comments of a backup together take at most 2000 bytes. `info` shows them.",
+    ],
+    errors: [
+      namedServer,
+      ...namedBackup,
+      managementErrors.actionUnknown,
+      managementErrors.requestInvalid,
+      managementErrors.commentExists,
+      managementErrors.commentNotFound,
+    ],
+  },
+  retention: {
+    text: [
+      "Does at once what the daemon does every `retention_interval` seconds: everything that is due goes, backups first, then the WAL that nothing needs any more. Each backup is listed with the reason for which it stays or goes. `--dry-run` prints the same and removes nothing; it also works with `--offline`. The chapter on retention has the rules: doc/manual/retention.md.",
+      "A run waits for backups, restores, verifications and deletions of the server, and they for it.",
+    ],
+    errors: [namedServer, ...anyJob, retentionErrors.incomplete, repositoryErrors.identityDamaged],
+  },
+  ping: { text: ["Says whether the daemon answers, and which version it is."], errors: [] },
+  status: {
+    text: [
+      "One line for each server, then everything that is wrong, with what to do about it. doc/manual/operation.md explains each line.",
+    ],
+    errors: [],
+  },
+  "status details": {
+    text: ["A block for each server: the stream, the running and waiting jobs, the backups, the problems."],
+    errors: [],
+  },
+  progress: {
+    text: ["When nothing runs it says how the last job of the server ended, since the start of the daemon."],
+    errors: [namedServer],
+  },
+  mode: {
+    text: [
+      "Offline ends the receiver of the server and refuses backups, also over restarts of the daemon; the slot keeps WAL on the server meanwhile, and `status` says so. Restores, lists and deletions go on working.",
+    ],
+    errors: [namedServer, managementErrors.actionUnknown, supervisorErrors.modeFile],
+  },
+  cancel: {
+    text: [
+      "Waits until the job has ended. With several candidates the number of the job must be given; `status details` and `progress` show it. A job that had already succeeded stays so, and the command fails.",
+    ],
+    errors: [namedServer, managementErrors.jobUnknown],
+  },
+  drill: {
+    text: [
+      "Restores the backup into the workspace, starts PostgreSQL there without a network, waits for the end of recovery, runs `pg_amcheck` and the file of `drill_sql`, takes everything away, and writes a report. Without a backup it is the newest, without a position the end of what was received. What a drill is and what it needs: [drills.md](drills.md).",
+      "The command succeeds only if the backup came back as a server in which nothing was found wrong. A drill that fails is recorded as well, and the backup has a remark; it stays valid.",
+    ],
+    errors: [namedServer, ...namedBackup, ...Object.values<ErrorFactory>(drillErrors), restoreErrors.position, ...anyJob, ...keys],
+  },
+  schedule: {
+    text: [
+      "Shows when backups and drills run by themselves, how the last one went, and why one was skipped. The keys are `backup` and `drill`: [drills.md](drills.md).",
+    ],
+    errors: [namedServer],
+  },
+  shutdown: {
+    text: [
+      "Stops in order, like a first TERM. The command returns when the daemon has understood; the daemon ends when its jobs and receivers have.",
+    ],
+    errors: [],
+  },
+};

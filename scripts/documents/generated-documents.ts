@@ -1,0 +1,20 @@
+/** The documents that are made from tables of the program, by path from the root of the project. */
+import { adminPage } from "./admin-page.ts";
+import { cliPage } from "./cli-page.ts";
+import { commandsChapter } from "./commands-chapter.ts";
+import { configurationPage } from "./configuration-page.ts";
+import { daemonPage } from "./daemon-page.ts";
+import { errorsPage } from "./errors-page.ts";
+import { manualChapter } from "./manual-chapter.ts";
+import { sampleFile } from "./sample-file.ts";
+
+export const generatedDocuments: Readonly<Record<string, () => string>> = {
+  "etc/pgmoneta.conf": sampleFile,
+  "doc/ERRORS.md": errorsPage,
+  "doc/manual/configuration.md": manualChapter,
+  "doc/manual/commands.md": commandsChapter,
+  "doc/man/moneta.1": daemonPage,
+  "doc/man/moneta-cli.1": cliPage,
+  "doc/man/pgmoneta.conf.5": configurationPage,
+  "doc/man/moneta-admin.1": adminPage,
+};

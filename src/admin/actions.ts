@@ -1,0 +1,119 @@
+/** What the commands of moneta-admin do; how it is shown is `report.ts`. */
+import {
+  addUser,
+  createMasterKey,
+  editUser,
+  masterKeyExists,
+  openUsersFile,
+  readMasterKey,
+  removeUser,
+  userNames,
+  vaultErrors,
+  whileUsersFileIsOurs,
+} from "../vault/index.ts";
+import { adminErrors } from "./errors.ts";
+import { choosePassword, type PasswordOptions } from "./password-source.ts";
+import type { Prompt } from "./prompt.ts";
+
+/** The commands with pgmoneta's numbers (management header, field Command). */
+export const adminCommands = {
+  "master-key": 100,
+  "user add": 101,
+  "user edit": 102,
+  "user del": 103,
+  "user ls": 104,
+} as const;
+export type AdminCommand = keyof typeof adminCommands;
+
+export interface ActionOptions extends PasswordOptions {
+  /** `-f`, the users or admins file. */
+  readonly file: string | undefined;
+  /** `-U`. */
+  readonly user: string | undefined;
+  readonly masterKeyFile: string;
+}
+
+export interface ActionResult {
+  /** A sentence for people; empty where the list of users says it all. */
+  readonly message: string;
+  /** The users of the file afterwards; undefined for the master key. */
+  readonly users: readonly string[] | undefined;
+  /** Only a password that was generated for a user: nobody else could tell it. */
+  readonly generatedPassword: string | undefined;
+}
+
+async function createKey(options: ActionOptions, prompt: Prompt): Promise<ActionResult> {
+  const path = options.masterKeyFile;
+  // Before anybody types a pass phrase in vain.
+  if (await masterKeyExists(path))
+    throw vaultErrors.masterKeyExists(`the master key "${path}" exists already`, { path });
+  const { password } = await choosePassword(options, prompt, "Master key");
+  await createMasterKey(path, password);
+  return {
+    message: `The master key is in ${path}. Keep a copy of that file elsewhere: without it nothing that is encrypted can be read again.`,
+    users: undefined,
+    generatedPassword: undefined,
+  };
+}
+
+function fileOf(options: ActionOptions): string {
+  if (options.file === undefined) throw adminErrors.usage("the users or admins file is missing: name it with -f");
+  return options.file;
+}
+
+async function userOf(options: ActionOptions, prompt: Prompt): Promise<string> {
+  return options.user ?? (await prompt.ask("User name: ")).trim();
+}
+
+async function setPassword(
+  options: ActionOptions,
+  prompt: Prompt,
+  save: typeof addUser,
+  done: string,
+): Promise<ActionResult> {
+  const path = fileOf(options);
+  const masterKey = await readMasterKey(options.masterKeyFile);
+  const user = await userOf(options, prompt);
+  const { password, generated } = await choosePassword(options, prompt, "Password");
+  // Read only now, so that what happened to the file during the questions is not undone.
+  const saved = await whileUsersFileIsOurs(path, async () => save(await openUsersFile(path), user, password, masterKey));
+  return {
+    message: `The user ${user} ${done} ${path}.`,
+    users: userNames(saved),
+    generatedPassword: generated ? password : undefined,
+  };
+}
+
+async function deleteUser(options: ActionOptions, prompt: Prompt): Promise<ActionResult> {
+  const path = fileOf(options);
+  const user = await userOf(options, prompt);
+  const saved = await whileUsersFileIsOurs(path, async () => removeUser(await openUsersFile(path), user));
+  return {
+    message: `The user ${user} was removed from ${path}.`,
+    users: userNames(saved),
+    generatedPassword: undefined,
+  };
+}
+
+async function listUsers(options: ActionOptions): Promise<ActionResult> {
+  const path = fileOf(options);
+  const file = await openUsersFile(path);
+  if (!file.exists) throw vaultErrors.unreadable(`the file "${path}" is not there`, { path });
+  return { message: "", users: userNames(file), generatedPassword: undefined };
+}
+
+/** Runs one command. Throws errors of the catalogue; then nothing was changed. */
+export function runAction(command: AdminCommand, options: ActionOptions, prompt: Prompt): Promise<ActionResult> {
+  switch (command) {
+    case "master-key":
+      return createKey(options, prompt);
+    case "user add":
+      return setPassword(options, prompt, addUser, "was added to");
+    case "user edit":
+      return setPassword(options, prompt, editUser, "has a new password in");
+    case "user del":
+      return deleteUser(options, prompt);
+    case "user ls":
+      return listUsers(options);
+  }
+}

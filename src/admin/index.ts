@@ -1,0 +1,1 @@
+export { createProgram, type GivenOptions } from "./program.ts";

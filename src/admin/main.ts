@@ -1,0 +1,69 @@
+/** moneta-admin: the process. */
+import { homedir } from "node:os";
+import { CommanderError } from "@commander-js/extra-typings";
+import { keepMemoryOutOfCoreDumps, toMonetaError } from "../common/index.ts";
+import { runAction, type AdminCommand } from "./actions.ts";
+import { adminErrors } from "./errors.ts";
+import { createProgram, type GivenOptions } from "./program.ts";
+import { createPrompt } from "./prompt.ts";
+import { failureDocument, failureText, successDocument, successText } from "./report.ts";
+
+/** Runs the command that was chosen; the exit status. */
+async function execute(command: AdminCommand, given: GivenOptions): Promise<number> {
+  const startedAt = Date.now();
+  const occasion = (): { command: AdminCommand; startedAt: number; elapsedMs: number } => ({
+    command,
+    startedAt,
+    elapsedMs: Date.now() - startedAt,
+  });
+  const json = given.format === "json";
+  const prompt = createPrompt({ input: process.stdin, output: process.stderr });
+  try {
+    if (process.getuid?.() === 0) throw adminErrors.root("moneta-admin does not run as root");
+    const options = {
+      file: given.file,
+      user: given.user,
+      password: given.password,
+      generate: given.generate === true,
+      length: given.length,
+      fromEnvironment: process.env["PGMONETA_PASSWORD"],
+      masterKeyFile: given.masterKey ?? `${homedir()}/.pgmoneta/master.key`,
+    };
+    const result = await runAction(command, options, prompt);
+    process.stdout.write(json ? `${successDocument(occasion(), result)}\n` : successText(result));
+    return 0;
+  } catch (error) {
+    if (json) process.stdout.write(`${failureDocument(occasion(), error)}\n`);
+    else process.stderr.write(failureText(error));
+    return toMonetaError(error).exit;
+  } finally {
+    prompt.close();
+  }
+}
+
+/** Parses the arguments; help and version end with 0, a command line that is wrong with 1, as in pgmoneta-admin. */
+async function main(): Promise<number> {
+  let choice: { readonly command: AdminCommand; readonly options: GivenOptions } | undefined;
+  const program = createProgram((command, options) => {
+    choice = { command, options };
+  });
+  for (const command of [program, ...program.commands, ...program.commands.flatMap((each) => each.commands)])
+    command.exitOverride();
+  try {
+    program.parse(process.argv);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode;
+    throw error;
+  }
+  return choice === undefined ? 1 : execute(choice.command, choice.options);
+}
+
+// Whatever the surroundings say: what is written here is nobody else's business.
+process.umask(0o077);
+keepMemoryOutOfCoreDumps();
+// Until it has said how it ended, it has not succeeded: also when nothing is left to wait for.
+process.exitCode = 1;
+// A program is built as a script, which cannot wait by itself; what is thrown is an uncaught exception.
+void main().then((status) => {
+  process.exitCode = status;
+});

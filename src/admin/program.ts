@@ -1,0 +1,84 @@
+/** The command line of moneta-admin: pgmoneta-admin's options and commands. */
+import { readFileSync } from "node:fs";
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { longestGenerated } from "../vault/index.ts";
+import type { AdminCommand } from "./actions.ts";
+
+/** The options as they were given. */
+export interface GivenOptions {
+  readonly file?: string | undefined;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  readonly generate?: true | undefined;
+  readonly length: number;
+  readonly format: "text" | "json";
+  readonly masterKey?: string | undefined;
+}
+
+function parseLength(text: string): number {
+  const length = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (length < 1 || length > longestGenerated)
+    throw new InvalidArgumentError(`Expected a whole number from 1 to ${longestGenerated}.`);
+  return length;
+}
+
+function versionText(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  const { version } = JSON.parse(text) as { version: string };
+  return `moneta-admin ${version}`;
+}
+
+const examples = `
+Examples:
+  moneta-admin master-key
+  moneta-admin -f /etc/pgmoneta/pgmoneta_users.conf -U repl user add
+  moneta-admin -f /etc/pgmoneta/pgmoneta_admins.conf -U admin -g user add
+  moneta-admin -f /etc/pgmoneta/pgmoneta_users.conf user ls
+
+The password comes from -P, -g, the environment variable PGMONETA_PASSWORD, or a
+question.`;
+
+/** The parser; `chosen` is called with the one command that the arguments name. */
+export function createProgram(chosen: (command: AdminCommand, options: GivenOptions) => void) {
+  const program = new Command("moneta-admin")
+    .description("Makes the master key and keeps the files with users and admins of Moneta and pgmoneta.")
+    .helpOption("-?, --help", "show this help")
+    .version(versionText(), "-V, --version", "show the version")
+    .option("-f, --file <file>", "the users or admins file")
+    .option("-U, --user <name>", "the name of the user")
+    .option("-P, --password <text>", "the password (other accounts can see it in the list of processes)")
+    .option("-g, --generate", "generate the password")
+    .option("-l, --length <number>", "the length of a generated password", parseLength, 64)
+    .option("-m, --master-key <file>", "the master key (default: ~/.pgmoneta/master.key)")
+    .addOption(
+      new Option("-F, --format <format>", "the form of the output").choices(["text", "json"]).default("text" as const),
+    )
+    .addHelpText("after", examples)
+    .helpCommand(false)
+    .showHelpAfterError("(see moneta-admin --help)");
+  const run = (command: AdminCommand) => (): void => {
+    chosen(command, program.opts());
+  };
+  program
+    .command("master-key")
+    .description("create the master key; one that exists is never replaced")
+    .helpOption("-?, --help", "show this help")
+    .action(run("master-key"));
+  const user = program
+    .command("user")
+    .description("the users of a file")
+    .helpOption("-?, --help", "show this help")
+    .helpCommand(false);
+  const add = (name: "add" | "edit" | "del" | "ls", description: string): void => {
+    user
+      .command(name)
+      .description(description)
+      .helpOption("-?, --help", "show this help")
+      .action(run(`user ${name}`));
+  };
+  add("add", "add a user; the file is created when it is missing");
+  add("edit", "change the password of a user");
+  add("del", "remove a user");
+  add("ls", "list the users");
+  return program;
+}

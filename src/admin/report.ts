@@ -1,0 +1,57 @@
+/** How a result is shown: sentences for people, pgmoneta's document for programs. */
+import { errorToRecord, messageOf, toMonetaError } from "../common/index.ts";
+import { formatElapsed, formatTimestamp, outputCodes, protocolVersion } from "../management/index.ts";
+import { adminCommands, type ActionResult, type AdminCommand } from "./actions.ts";
+
+export interface Occasion {
+  readonly command: AdminCommand;
+  /** Milliseconds since 1970 at the start. */
+  readonly startedAt: number;
+  readonly elapsedMs: number;
+}
+
+function header({ command, startedAt }: Occasion): Record<string, unknown> {
+  return {
+    ClientVersion: protocolVersion,
+    Command: adminCommands[command],
+    Output: outputCodes.json,
+    Timestamp: formatTimestamp(startedAt),
+  };
+}
+
+/** The document of a command that succeeded; `Password` is ours and there only when it was generated. */
+export function successDocument(occasion: Occasion, { users, generatedPassword }: ActionResult): string {
+  const response = {
+    ...(users === undefined ? {} : { Users: users }),
+    ...(generatedPassword === undefined ? {} : { Password: generatedPassword }),
+  };
+  const outcome = { Status: true, Time: formatElapsed(occasion.elapsedMs) };
+  return JSON.stringify({ Header: header(occasion), Outcome: outcome, Response: response }, null, 2);
+}
+
+/** The document of a command that failed, with the fields that management documents have. */
+export function failureDocument(occasion: Occasion, error: unknown): string {
+  const { code, exit, hint, retryable } = errorToRecord(error);
+  const outcome = {
+    Code: code,
+    Error: 1,
+    Exit: exit,
+    Hint: hint,
+    Message: messageOf(toMonetaError(error)),
+    Retryable: retryable,
+    Status: false,
+    Workflow: "admin",
+  };
+  return JSON.stringify({ Header: header(occasion), Outcome: outcome }, null, 2);
+}
+
+export function successText({ message, users, generatedPassword }: ActionResult): string {
+  if (message === "") return (users ?? []).map((user) => `${user}\n`).join("");
+  return generatedPassword === undefined ? `${message}\n` : `${message}\nPassword: ${generatedPassword}\n`;
+}
+
+/** What went wrong, and how to fix it. */
+export function failureText(error: unknown): string {
+  const known = toMonetaError(error);
+  return `moneta-admin: ${messageOf(known)}\nHint: ${known.hint}\n`;
+}

@@ -1,0 +1,47 @@
+/** Errors of the command line itself. Exit statuses: 2 wrong use, 3 and 4 connection, 5 unknown thing, 6 wrong state, 11 not built. */
+import { defineErrors } from "../common/index.ts";
+
+export const cliErrors = defineErrors({
+  usage: {
+    code: "COMMAND_LINE_INVALID",
+    exit: 2,
+    retryable: false,
+    hint: "See `moneta-cli --help`, or `moneta-cli <command> --help` for the arguments of one command.",
+  },
+  rootRefused: {
+    code: "CLI_ROOT_REFUSED",
+    exit: 2,
+    retryable: false,
+    hint: "Run moneta-cli as the user of the daemon, for example with `sudo -u pgmoneta moneta-cli …`.",
+  },
+  remoteNotAvailable: {
+    code: "REMOTE_MANAGEMENT_NOT_AVAILABLE",
+    exit: 11,
+    retryable: false,
+    hint: "Leave out host and port, on the command line and in pgmoneta_cli.conf, and set unix_socket_dir: this version talks to the daemon of this machine only.",
+  },
+  socketUnknown: {
+    code: "MANAGEMENT_SOCKET_UNKNOWN",
+    exit: 2,
+    retryable: false,
+    hint: "Name the file with -c, or the directory of the configuration with -D or PGMONETA_CONFIG_DIR; unix_socket_dir must be in pgmoneta_cli.conf or pgmoneta.conf.",
+  },
+  offlineOnly: {
+    code: "OFFLINE_NOT_POSSIBLE",
+    exit: 2,
+    retryable: false,
+    hint: "Without a daemon these work: list-backup, info, restore, archive, verify, retention --dry-run, and compress, decompress, encrypt and decrypt.",
+  },
+  planRefused: {
+    code: "OFFLINE_RESTORE_REFUSED",
+    exit: 1,
+    retryable: false,
+    hint: "This is what speaks against the restore; nothing was written.",
+  },
+  planMissing: {
+    code: "RECOVERY_PLAN_NOT_NAMED",
+    exit: 126,
+    retryable: false,
+    hint: "restore_command names the plan of recovery with --plan: use the one that the restore wrote into postgresql.auto.conf.",
+  },
+});

@@ -1,0 +1,99 @@
+/** The offline operations on a real repository: configuration, storage, catalog, WAL inventory. */
+import { loadConfiguration } from "../config/index.ts";
+import { detailBackup, entryRemarks, managementErrors, measureWal, summariseEntry } from "../management/index.ts";
+import type { BackupWal, ServerIdentity } from "../management/index.ts";
+import { openCatalog, openWalInventory } from "../repository/index.ts";
+import type { BackupInfo, Catalog } from "../repository/index.ts";
+import { openLocalStorage } from "../storage/index.ts";
+import type { LocalStorage } from "../storage/index.ts";
+import type { OfflineOperations, OfflineSurroundings } from "./offline-operations.ts";
+import { archiveOffline } from "./offline-archive.ts";
+import { restoreOffline } from "./offline-restore.ts";
+import { previewRetention } from "./offline-retention.ts";
+import { verifyOffline } from "./offline-verify.ts";
+
+/** WAL of the backups of a server; sizes of segments may differ between them after an upgrade of the server. */
+async function measure(
+  storage: LocalStorage,
+  server: string,
+  backups: readonly BackupInfo[],
+): Promise<ReadonlyMap<string, BackupWal>> {
+  const newest = backups.at(-1);
+  if (newest === undefined) return new Map();
+  const segmentSize = newest.own?.walSegmentSize ?? 16 * 1024 * 1024;
+  return measureWal(backups, await openWalInventory(storage, server, segmentSize).stretches());
+}
+
+const identityOf = (server: string, newest: BackupInfo | undefined): ServerIdentity => ({
+  server,
+  majorVersion: newest?.majorVersion ?? 0,
+  minorVersion: newest?.minorVersion ?? 0,
+});
+
+/** Opens the repository of the configuration. Throws the errors of configuration and storage. */
+export async function openRepositoryOperations(surroundings: OfflineSurroundings): Promise<OfflineOperations> {
+  const { configuration, warnings } = await loadConfiguration({
+    directory: surroundings.directory,
+    environment: surroundings.environment,
+    purpose: "offline",
+    ...(surroundings.defaultDirectory === undefined ? {} : { defaultDirectory: surroundings.defaultDirectory }),
+  });
+  for (const warning of warnings) surroundings.warn(warning.message);
+  const storage = openLocalStorage(configuration.main.baseDir);
+  const catalogOf = (server: string): Catalog => {
+    if (!configuration.servers.some(({ name }) => name === server)) {
+      throw managementErrors.serverUnknown(`the configuration ${configuration.files.main} has no server ${server}`, {
+        server,
+      });
+    }
+    return openCatalog(storage, server);
+  };
+  return {
+    async listBackups(server) {
+      const catalog = catalogOf(server);
+      const backups = await catalog.list();
+      const wal = await measure(storage, server, backups);
+      const entries = await catalog.entries();
+      return {
+        identity: identityOf(server, backups.at(-1)),
+        backups: entries.map((entry) => summariseEntry(server, entry, wal.get(entry.label))),
+      };
+    },
+    async describeBackup(server, backup) {
+      const catalog = catalogOf(server);
+      const info = await catalog.find(backup);
+      const wal = await measure(storage, server, await catalog.list());
+      const entry = (await catalog.entries()).find(({ label }) => label === info.label);
+      return { ...detailBackup(server, info, wal.get(info.label)), ...entryRemarks(entry) };
+    },
+    async planRetention(server, signal) {
+      const catalog = catalogOf(server);
+      const options = configuration.servers.find(({ name }) => name === server);
+      if (options === undefined) throw managementErrors.serverUnknown(`there is no server ${server}`, { server });
+      return {
+        identity: identityOf(server, (await catalog.list()).at(-1)),
+        retention: await previewRetention(storage, options, signal),
+      };
+    },
+    async restore(request) {
+      const catalog = catalogOf(request.server);
+      const restored = await restoreOffline(request, {
+        configuration,
+        storage,
+        program: surroundings.program,
+        wal: async (label) => (await measure(storage, request.server, await catalog.list())).get(label),
+      });
+      return { identity: identityOf(request.server, (await catalog.list()).at(-1)), restore: restored };
+    },
+    async archive(request) {
+      const catalog = catalogOf(request.server);
+      const archive = await archiveOffline(request, { configuration, storage, program: surroundings.program });
+      return { identity: identityOf(request.server, (await catalog.list()).at(-1)), archive };
+    },
+    async verify(request) {
+      catalogOf(request.server);
+      return verifyOffline(request, configuration, storage);
+    },
+    close: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,123 @@
+/**
+ * How to reach the daemon and how to speak. Precedence: option, then pgmoneta_cli.conf, then the default. As in
+ * pgmoneta the defaults are zstd and AES-256-GCM when no client configuration was found, and none and none when one
+ * was. A default that cannot be had here (no master key, no zstd library) falls back to none: the socket belongs to
+ * this machine. What was asked for by name never falls back.
+ */
+import { join } from "node:path";
+import { toMonetaError } from "../common/index.ts";
+import { loadCliConfiguration, loadConfiguration } from "../config/index.ts";
+import type { LoadedClientConfiguration } from "../config/index.ts";
+import type { MasterKey } from "../encryption/index.ts";
+import { managementSocketName } from "../management/index.ts";
+import type { FrameCompression, FrameEncryption, OutputFormat } from "../management/index.ts";
+import { cliErrors } from "./errors.ts";
+import { compressionNamed, encryptionNamed, formatNamed } from "./invocation.ts";
+import type { GlobalOptions } from "./invocation.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface ClientSettings {
+  readonly socketPath: string;
+  readonly compression: FrameCompression;
+  readonly encryption: FrameEncryption;
+  readonly masterKey: MasterKey | undefined;
+  /** True when the encryption is a default, so that a daemon without a master key can be asked again in clear. */
+  readonly encryptionByDefault: boolean;
+}
+
+/** Reads the client's configuration file. */
+export function loadClient(options: GlobalOptions, terminal: Terminal): LoadedClientConfiguration {
+  return loadCliConfiguration({
+    main: options.config,
+    directory: options.directory,
+    environment: terminal.environment,
+    ...(terminal.defaultDirectory === undefined ? {} : { defaultDirectory: terminal.defaultDirectory }),
+  });
+}
+
+/** `-F`, else `output` of the configuration. */
+export function chooseFormat(options: GlobalOptions, client: LoadedClientConfiguration): OutputFormat {
+  return formatNamed(options.format ?? client.options.output);
+}
+
+/** Our own pgmoneta.conf knows the directory too, where somebody works on the machine of the daemon. */
+async function socketDirectory(
+  options: GlobalOptions,
+  client: LoadedClientConfiguration,
+  terminal: Terminal,
+): Promise<string> {
+  if (client.options.unixSocketDir !== undefined) return client.options.unixSocketDir;
+  try {
+    const { configuration } = await loadConfiguration({
+      directory: options.directory,
+      environment: terminal.environment,
+      purpose: "offline",
+      ...(terminal.defaultDirectory === undefined ? {} : { defaultDirectory: terminal.defaultDirectory }),
+    });
+    return configuration.main.unixSocketDir;
+  } catch (error) {
+    const where =
+      client.file === undefined ? "there is no pgmoneta_cli.conf" : `${client.file} does not set unix_socket_dir`;
+    throw cliErrors.socketUnknown(
+      `cannot tell where the daemon listens: ${where}, and pgmoneta.conf does not help: ${toMonetaError(error).message}`,
+      {},
+      error,
+    );
+  }
+}
+
+function refuseRemote(options: GlobalOptions, client: LoadedClientConfiguration): void {
+  const host = options.host ?? client.options.host;
+  const port = options.port ?? (client.options.port === 0 ? undefined : String(client.options.port));
+  if (host === undefined && port === undefined) return;
+  throw cliErrors.remoteNotAvailable(
+    `remote management (${host ?? "no host"}, port ${port ?? "none"}) is not available yet`,
+    {},
+  );
+}
+
+async function chooseCompression(options: GlobalOptions, client: LoadedClientConfiguration): Promise<FrameCompression> {
+  if (options.compress !== undefined) return compressionNamed(options.compress);
+  if (client.file !== undefined) return compressionNamed(client.options.compression);
+  try {
+    const { compressMessage } = await import("../compression/index.ts");
+    await compressMessage(2, Buffer.from("{}"));
+    return "zstd";
+  } catch {
+    // Only the default: where the library is not installed, a small request over a local socket needs none.
+    return "none";
+  }
+}
+
+async function chooseEncryption(
+  options: GlobalOptions,
+  client: LoadedClientConfiguration,
+  keyPath: string,
+): Promise<{ readonly encryption: FrameEncryption; readonly byDefault: boolean }> {
+  if (options.encrypt !== undefined) return { encryption: encryptionNamed(options.encrypt), byDefault: false };
+  if (client.file !== undefined) return { encryption: encryptionNamed(client.options.encryption), byDefault: false };
+  const { masterKeyExists } = await import("../vault/index.ts");
+  return { encryption: (await masterKeyExists(keyPath)) ? "aes-256-gcm" : "none", byDefault: true };
+}
+
+/** Throws what is wrong with options, configuration or master key. */
+export async function resolveSettings(
+  options: GlobalOptions,
+  client: LoadedClientConfiguration,
+  terminal: Terminal,
+): Promise<ClientSettings> {
+  refuseRemote(options, client);
+  const keyPath = join(terminal.homeDirectory, ".pgmoneta", "master.key");
+  const compression = await chooseCompression(options, client);
+  const { encryption, byDefault } = await chooseEncryption(options, client, keyPath);
+  const socketPath = join(await socketDirectory(options, client, terminal), managementSocketName);
+  const masterKey =
+    encryption === "none" ? undefined : await (await import("../vault/index.ts")).readMasterKey(keyPath);
+  return {
+    socketPath,
+    compression,
+    encryption,
+    masterKey,
+    encryptionByDefault: byDefault,
+  };
+}

@@ -1,0 +1,65 @@
+/** LZ4 frames with content checksum by `lz4-napi`, which has no levels. */
+import { messageOf } from "../common/index.ts";
+import { chunkSizeOf, type Compressor } from "./compressor.ts";
+import { compressionErrors } from "./errors.ts";
+import { measureLz4Frame } from "./lz4-frame.ts";
+import type { Lz4Pool } from "./lz4-pool.ts";
+
+/** The calls of lz4-napi in use. */
+export interface Lz4Library {
+  compressFrame(data: Uint8Array, options: { contentChecksum: boolean }): Promise<Buffer>;
+  compressFrameSync(data: Buffer, options: { contentChecksum: boolean }): Buffer;
+  decompressFrame(data: Uint8Array): Promise<Buffer>;
+  /** Raw block behind its size as 4 bytes little-endian. */
+  compress(data: Uint8Array): Promise<Buffer>;
+  uncompress(data: Uint8Array, dictionary?: Uint8Array): Promise<Buffer>;
+}
+
+/** Loads lz4-napi on first use: a command that compresses nothing does not pay for it. */
+export async function loadLz4(): Promise<Lz4Library> {
+  try {
+    return await import("lz4-napi");
+  } catch (error) {
+    throw compressionErrors.libraryMissing("lz4 needs the package lz4-napi, which does not load", {}, error);
+  }
+}
+
+/** Less than this is compressed on the libuv pool: the way to a worker thread would cost more than the work. */
+const SMALL = 64 * 1024;
+
+/** LZ4 frames. Closing gives the pool back. */
+export function createLz4Compressor(library: Lz4Library, pool: Lz4Pool): Compressor {
+  return {
+    method: "lz4",
+    chunkSize: chunkSizeOf("lz4"),
+    async compress(plain) {
+      if (plain.length >= SMALL) return pool.compress(plain);
+      try {
+        return await library.compressFrame(plain, { contentChecksum: true });
+      } catch (error) {
+        throw compressionErrors.failed(`lz4 failed: ${messageOf(error)}`, {}, error);
+      }
+    },
+    async decompress(frame, plainLength) {
+      const measure = measureLz4Frame((offset) => frame[offset] ?? 0, frame.length, Number.MAX_SAFE_INTEGER);
+      if (measure.kind !== "frame" || measure.length !== frame.length) {
+        throw compressionErrors.damaged("LZ4 frame does not end where it must");
+      }
+      if (measure.plainBound < plainLength || (measure.plainSize ?? plainLength) !== plainLength) {
+        throw compressionErrors.damaged(`LZ4 frame cannot hold the ${plainLength} bytes that are due`);
+      }
+      let plain: Uint8Array;
+      try {
+        plain = await library.decompressFrame(frame);
+      } catch (error) {
+        throw compressionErrors.damaged(`lz4 refuses the frame: ${messageOf(error)}`, {}, error);
+      }
+      if (plain.length !== plainLength) {
+        throw compressionErrors.damaged(`LZ4 frame holds ${plain.length} bytes where ${plainLength} are due`);
+      }
+      return plain;
+    },
+    recycle: (frame) => pool.recycle(frame),
+    close: () => pool.release(),
+  };
+}

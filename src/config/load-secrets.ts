@@ -1,0 +1,94 @@
+/** The part of loading that needs the master key: logins and passwords, and that there is a key to encrypt with. */
+import { MonetaError } from "../common/index.ts";
+import type { MasterKey } from "../encryption/index.ts";
+import { vaultErrors } from "../vault/errors.ts";
+import type * as Vault from "../vault/index.ts";
+import type { UsersFile } from "../vault/index.ts";
+import type { ConfigProblem, Passwords } from "./configuration.ts";
+import type { LocatedFiles } from "./locate-files.ts";
+import { passwordsOf } from "./passwords.ts";
+
+export interface Secrets {
+  readonly users: Passwords;
+  readonly admins: Passwords;
+  /** Undefined when there is none and nothing needs it. */
+  readonly masterKey: MasterKey | undefined;
+  readonly problems: readonly ConfigProblem[];
+}
+
+/** What a command gets that reads no passwords. */
+export const noSecrets: Secrets = {
+  users: passwordsOf(new Map()),
+  admins: passwordsOf(new Map()),
+  masterKey: undefined,
+  problems: [],
+};
+
+/** An error of the vault as a problem of the configuration; anything else is none and goes up. */
+function problemOf(error: unknown, file: string, line?: number, key?: string): ConfigProblem {
+  if (!(error instanceof MonetaError)) throw error;
+  const { line: found } = error.details;
+  const at = typeof found === "number" ? found : line;
+  const message = `${error.message.replace(`${file}:${at ?? ""}: `, "")}. ${error.hint}`;
+  return { file, line: at, section: undefined, key, message };
+}
+
+/** The opened file, or the problem with it. */
+async function openOr({ openUsersFile }: typeof Vault, path: string | undefined, problems: ConfigProblem[]): Promise<UsersFile | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await openUsersFile(path);
+  } catch (error) {
+    problems.push(problemOf(error, path));
+    return undefined;
+  }
+}
+
+function decryptOr({ decryptUsers }: typeof Vault, file: UsersFile | undefined, masterKey: MasterKey, problems: ConfigProblem[]): Passwords {
+  if (file === undefined) return noSecrets.users;
+  try {
+    return passwordsOf(decryptUsers(file, masterKey));
+  } catch (error) {
+    problems.push(problemOf(error, file.path));
+    return noSecrets.users;
+  }
+}
+
+/**
+ * Reads the users and admins files and the master key. The key is read whenever there is one, because what was
+ * encrypted before must stay readable whatever is configured now.
+ *
+ * @param encrypting where encryption is asked for first, in the main file; undefined if nowhere
+ */
+export async function readSecrets(
+  files: LocatedFiles,
+  masterKeyFile: string,
+  encrypting: { readonly line: number | undefined } | undefined,
+): Promise<Secrets> {
+  const problems: ConfigProblem[] = [];
+  // Loaded by those who read passwords: the command line reads configurations too, and must start quickly.
+  const vault = await import("../vault/index.ts");
+  // At once: deriving it takes longer than all the rest.
+  const deriving = vault.readMasterKey(masterKeyFile);
+  deriving.catch(() => undefined); // Heard of below.
+  const users = await openOr(vault, files.users, problems);
+  const admins = await openOr(vault, files.admins, problems);
+  const needing = [users, admins].find((file) => file !== undefined && file.entries.length > 0);
+  let masterKey: MasterKey;
+  try {
+    masterKey = await deriving;
+  } catch (error) {
+    if (encrypting !== undefined) problems.push(problemOf(error, files.main, encrypting.line, "encryption"));
+    if (needing !== undefined) problems.push(problemOf(error, needing.path));
+    const unneeded = encrypting === undefined && needing === undefined;
+    // One that is there but cannot be used is worth knowing even where nothing needs it today.
+    if (unneeded && !vaultErrors.masterKeyMissing.is(error)) problems.push(problemOf(error, masterKeyFile));
+    return { ...noSecrets, problems };
+  }
+  return {
+    users: decryptOr(vault, users, masterKey, problems),
+    admins: decryptOr(vault, admins, masterKey, problems),
+    masterKey,
+    problems,
+  };
+}

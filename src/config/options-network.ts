@@ -1,0 +1,172 @@
+/** Keys of `[pgmoneta]` about addresses, ports, sockets and the process itself. */
+import { computed, defaulting, notActive, optional, required, type OptionTable } from "./option.ts";
+import {
+  boolean,
+  byteSize,
+  duration,
+  integer,
+  listeningPort,
+  named,
+  oneOf,
+  path,
+  positiveTimeLimit,
+  statusInterval,
+  timeLimit,
+} from "./value-kinds.ts";
+
+const noMetrics = notActive("the metrics endpoint is not part of this version");
+const noRemoteManagement = notActive("management over TCP is not part of this version: use the Unix socket");
+const noEffectInNode = notActive("it belongs to pgmoneta's own event loop and shared memory and has no meaning here");
+
+export const networkOptions = {
+  host: required(named("a host name, an address, or * for all addresses"), {
+    reload: "restart",
+    description:
+      "The address that metrics and remote management bind to; * stands for all addresses. It is also part of the default name of the PID file.",
+  }),
+  unix_socket_dir: required(path, {
+    reload: "restart",
+    expandsEnvironment: true,
+    description: "The directory of the management socket .s.pgmoneta. It must exist.",
+  }),
+  metrics: defaulting(listeningPort, 0, {
+    reload: "live",
+    status: noMetrics,
+    description: "The port of the Prometheus metrics; 0 is off.",
+  }),
+  metrics_cache_max_age: defaulting(duration, 0, {
+    reload: "live",
+    status: noMetrics,
+    description: "How long an answer of the metrics endpoint is reused; 0 is off.",
+  }),
+  metrics_cache_max_size: defaulting(byteSize, 256 * 1024, {
+    reload: "restart",
+    status: noMetrics,
+    description: "The memory for reused answers of the metrics endpoint.",
+  }),
+  metrics_cert_file: optional(path, {
+    reload: "restart",
+    status: noMetrics,
+    description: "The TLS certificate of the metrics endpoint.",
+  }),
+  metrics_key_file: optional(path, {
+    reload: "restart",
+    status: noMetrics,
+    description: "The private key that belongs to metrics_cert_file.",
+  }),
+  metrics_ca_file: optional(path, {
+    reload: "restart",
+    status: noMetrics,
+    description: "The certificate authority that clients of the metrics endpoint are checked against.",
+  }),
+  nagios: defaulting(listeningPort, 0, {
+    reload: "restart",
+    status: notActive("there is no Nagios endpoint; pgmoneta reads the key and opens none either"),
+    description: "The port of the Nagios endpoint; 0 is off.",
+  }),
+  console: defaulting(listeningPort, 0, {
+    reload: "live",
+    status: notActive("the web console is not part of this version"),
+    description: "The port of the web console; 0 is off.",
+  }),
+  management: defaulting(listeningPort, 0, {
+    reload: "live",
+    status: noRemoteManagement,
+    description: "The port of remote management; 0 is off.",
+  }),
+  tls: defaulting(boolean, false, {
+    reload: "restart",
+    status: noRemoteManagement,
+    description: "Whether remote management offers TLS.",
+  }),
+  tls_cert_file: optional(path, {
+    reload: "restart",
+    expandsEnvironment: true,
+    status: noRemoteManagement,
+    description: "The TLS certificate of remote management.",
+  }),
+  tls_key_file: optional(path, {
+    reload: "restart",
+    expandsEnvironment: true,
+    status: noRemoteManagement,
+    description: "The private key that belongs to tls_cert_file.",
+  }),
+  tls_ca_file: optional(path, {
+    reload: "restart",
+    expandsEnvironment: true,
+    status: noRemoteManagement,
+    description: "The certificate authority for clients of remote management; when it is set they need a certificate.",
+  }),
+  blocking_timeout: defaulting(timeLimit, 30, {
+    reload: "live",
+    description: "How long a management client may be silent or stop reading before it is disconnected; 0 is no limit.",
+  }),
+  authentication_timeout: defaulting(positiveTimeLimit, 5, {
+    reload: "live",
+    description: "How long a client or a PostgreSQL server may take to complete a login.",
+  }),
+  connect_timeout: defaulting(positiveTimeLimit, 10, {
+    reload: "live",
+    ours: true,
+    description: "How long opening a connection to a PostgreSQL server may take.",
+  }),
+  receiver_timeout: defaulting(positiveTimeLimit, 60, {
+    reload: "live",
+    ours: true,
+    description:
+      "A replication connection on which nothing arrives for this long, although an answer was asked for, is taken for dead and opened again.",
+  }),
+  receiver_status_interval: defaulting(statusInterval, 10, {
+    reload: "live",
+    ours: true,
+    description:
+      "The longest time between two position reports to the PostgreSQL server, at most 10 s; new flushed WAL is reported at once in any case.",
+  }),
+  keep_alive: defaulting(boolean, true, { reload: "live", description: "Whether SO_KEEPALIVE is set on connections." }),
+  nodelay: defaulting(boolean, true, { reload: "live", description: "Whether TCP_NODELAY is set on connections." }),
+  non_blocking: defaulting(boolean, true, {
+    reload: "live",
+    status: notActive("every socket is non-blocking here"),
+    description: "Whether O_NONBLOCK is set on sockets.",
+  }),
+  backlog: defaulting(integer(1, 65535), 16, {
+    reload: "live",
+    status: notActive("the length that the operating system and Node choose applies, which is larger"),
+    description: "How many connections may wait to be accepted on a listening socket.",
+  }),
+  libev: defaulting(oneOf(["auto", "select", "poll", "epoll", "iouring", "linuxaio", "devpoll", "port"]), "auto", {
+    reload: "restart",
+    status: noEffectInNode,
+    description: "The backend of pgmoneta's event loop.",
+  }),
+  hugepage: defaulting(oneOf(["off", "try", "on"]), "try", {
+    reload: "restart",
+    status: noEffectInNode,
+    asksForNothing: (value) => value !== "on",
+    description: "Whether pgmoneta's shared memory lies in huge pages.",
+  }),
+  pidfile: computed(
+    path,
+    {
+      shown: "<unix_socket_dir>/pgmoneta.<host, or all for *>.pid",
+      compute: ({ values }) => {
+        const host = String(values.get("host"));
+        return `${String(values.get("unix_socket_dir"))}/pgmoneta.${host === "*" ? "all" : host.replaceAll("/", "_")}.pid`;
+      },
+    },
+    {
+      reload: "restart",
+      expandsEnvironment: true,
+      description: "The PID file. One that was left behind by a daemon that no longer runs is replaced.",
+    },
+  ),
+  update_process_title: defaulting(
+    oneOf(["never", "strict", "minimal", "verbose"], { off: "never", full: "verbose" }),
+    "verbose",
+    {
+      reload: "restart",
+      description:
+        "Whether the title of a process says what it does: never (also off) leaves it as it is; the other words of pgmoneta all show the same here.",
+    },
+  ),
+} satisfies OptionTable;

@@ -1,0 +1,150 @@
+/** Keys of the section of one PostgreSQL server. */
+import { computed, inherited, optional, refused, required, type OptionTable } from "./option.ts";
+import { backupOptions } from "./options-backup.ts";
+import { s3Options } from "./options-engines.ts";
+import { scheduleOptions } from "./options-schedule.ts";
+import { named, oneOf, path, remotePort, text } from "./value-kinds.ts";
+import type { RetentionChoice, TlsMode } from "./value-types.ts";
+
+/** The keys of an S3 store for one server alone. */
+const s3OfServer = {
+  s3_endpoint: inherited(s3Options.s3_endpoint),
+  s3_port: inherited(s3Options.s3_port),
+  s3_use_tls: inherited(s3Options.s3_use_tls),
+  s3_storage_class: inherited(s3Options.s3_storage_class),
+  s3_region: inherited(s3Options.s3_region),
+  s3_access_key_id: inherited(s3Options.s3_access_key_id),
+  s3_secret_access_key: inherited(s3Options.s3_secret_access_key),
+  s3_bucket: inherited(s3Options.s3_bucket),
+  s3_base_dir: inherited(s3Options.s3_base_dir),
+} satisfies OptionTable;
+
+/** What runs by itself for one server alone, and its drills. */
+const scheduleOfServer = {
+  backup: inherited(scheduleOptions.backup),
+  backup_max_age: inherited(scheduleOptions.backup_max_age),
+  drill: inherited(scheduleOptions.drill),
+  schedule_timezone: inherited(scheduleOptions.schedule_timezone),
+  schedule_jitter: inherited(scheduleOptions.schedule_jitter),
+  schedule_blackout: inherited(scheduleOptions.schedule_blackout),
+  schedule_missed: inherited(scheduleOptions.schedule_missed),
+  drill_sql: inherited(scheduleOptions.drill_sql),
+  drill_database: inherited(scheduleOptions.drill_database),
+  drill_preload_libraries: inherited(scheduleOptions.drill_preload_libraries),
+  postgres_path: inherited(scheduleOptions.postgres_path),
+} satisfies OptionTable;
+
+/** pgmoneta's way to write "as in the main section" where the value is a number there. */
+const asMain = { token: "-1" };
+
+const noHotStandby = refused("hot standby directories are not part of this version, so no such copy would exist");
+
+export const serverOptions = {
+  host: required(named("a host name, an address, or the directory of a Unix socket"), {
+    reload: "restart",
+    description: "The address of the server; one that begins with / is the directory of its Unix socket.",
+  }),
+  port: required(remotePort, { reload: "restart", description: "The port of the server." }),
+  user: required(named("the name of a role"), {
+    reload: "restart",
+    description: "The login, a role with REPLICATION. Its password comes from the users file, else from pass_file.",
+  }),
+  wal_slot: required(
+    {
+      ...named("the name of a replication slot: 1 to 63 lower-case letters, digits and underscores"),
+      parse: (input) => (/^[a-z0-9_]{1,63}$/.test(input) ? { ok: true, value: input } : { ok: false }),
+    },
+    { reload: "restart", description: "The physical replication slot, and the application_name of the receiver." },
+  ),
+  create_slot: inherited(backupOptions.create_slot),
+  follow: optional(text, {
+    reload: "restart",
+    status: refused(
+      "taking over the WAL of another server is not part of this version, so nothing would be received after a failover",
+    ),
+    description: "The server whose WAL streaming this one takes over when that one fails.",
+  }),
+  retention: inherited(
+    backupOptions.retention,
+    {
+      merge: (own, main): RetentionChoice =>
+        own.kind !== "calendar" || main.kind !== "calendar"
+          ? own
+          : {
+              kind: "calendar",
+              days: own.days ?? main.days,
+              weeks: own.weeks ?? main.weeks,
+              months: own.months ?? main.months,
+              years: own.years ?? main.years,
+            },
+    },
+    {
+      description:
+        "How long backups of this server are kept; a field of the calendar that is not set is taken from the main section.",
+    },
+  ),
+  retention_minimum: inherited(backupOptions.retention_minimum),
+  wal_shipping: optional(path, {
+    reload: "restart",
+    description:
+      "The directory of a second copy of the WAL: <directory>/<server>/wal, best on another disk. It gets what is archived, never holds up the first copy, and restores read from it what that lacks or has damaged.",
+  }),
+  workspace: inherited(backupOptions.workspace),
+  hot_standby: optional(text, {
+    reload: "live",
+    status: noHotStandby,
+    description: "Directories that are kept as a ready copy of the newest backup, separated by commas.",
+  }),
+  hot_standby_overrides: optional(text, {
+    reload: "live",
+    status: noHotStandby,
+    description: "Directories whose files are laid over each copy, separated by |.",
+  }),
+  hot_standby_tablespaces: optional(text, {
+    reload: "live",
+    status: noHotStandby,
+    description: "Where the tablespaces of each copy lie, as from -> to, separated by |.",
+  }),
+  workers: inherited(backupOptions.workers, asMain),
+  max_rate: inherited(backupOptions.max_rate, asMain),
+  progress: inherited(backupOptions.progress, asMain),
+  compression: inherited(backupOptions.compression, {}, { ours: true }),
+  compression_level: inherited(backupOptions.compression_level, {}, { ours: true }),
+  encryption: inherited(backupOptions.encryption, {}, { ours: true }),
+  tls_mode: computed<TlsMode>(
+    oneOf(["disable", "prefer", "require", "verify-full"]),
+    {
+      shown: "verify-full if tls_ca_file is set, else prefer",
+      compute: ({ values }) => (values.get("tls_ca_file") === undefined ? "prefer" : "verify-full"),
+    },
+    {
+      reload: "restart",
+      ours: true,
+      description:
+        "Whether TLS is used for connections over TCP: never; if the server offers it; always; or always with the certificate chain and the host name checked, which is the only choice with tls_ca_file.",
+    },
+  ),
+  tls_cert_file: optional(path, {
+    reload: "restart",
+    expandsEnvironment: true,
+    description: "The client certificate that is shown to the server.",
+  }),
+  tls_key_file: optional(path, {
+    reload: "restart",
+    expandsEnvironment: true,
+    description: "The private key that belongs to tls_cert_file, readable by nobody else.",
+  }),
+  tls_ca_file: optional(path, {
+    reload: "restart",
+    expandsEnvironment: true,
+    description:
+      "The certificate authority that the server is checked against; with it nothing is ever sent in clear text.",
+  }),
+  extra: optional(text, {
+    reload: "live",
+    status: refused("files outside of the data directory are not backed up in this version"),
+    description: "Further files or directories of the database host that are stored with a backup.",
+  }),
+  ...scheduleOfServer,
+  ...s3OfServer,
+} satisfies OptionTable;

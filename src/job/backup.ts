@@ -1,0 +1,62 @@
+/** `backup`: the supervisor's settings as options of the procedure, its phases as pgmoneta's. */
+import { backup, type BackupOptions, type BackupPhase } from "../backup/index.ts";
+import { managementErrors } from "../management/index.ts";
+import { levelFor } from "./compression-level.ts";
+import { connectOptions } from "./connect-options.ts";
+import { dataKeys } from "./data-keys.ts";
+import type { JobEnvironment, JobHandler } from "./job.ts";
+import { createWalDurability } from "./wal-durability.ts";
+
+const phases: Readonly<Record<BackupPhase, string>> = {
+  prepare: "base backup",
+  checkpoint: "base backup",
+  receive: "base backup",
+  check: "manifest",
+  wal: "copy WAL",
+  commit: "digests",
+};
+
+function serverCompression({
+  compression,
+  compressionSide,
+  compressionLevel,
+}: JobEnvironment["repository"]): BackupOptions["serverCompression"] {
+  if (compressionSide === "client" || compression === "none" || compression === "bzip2") return undefined;
+  return { method: compression, ...levelFor(compression, compressionLevel) };
+}
+
+export const takeBackup: JobHandler<"backup"> = async (request, environment) => {
+  const { clock, logger, progress, repository, serverConfiguration, signal } = environment;
+  if (request.parent !== null)
+    throw managementErrors.commandNotAvailable("incremental backups are not available in this version");
+  const encrypted = repository.encryption !== "none";
+  const { workers, maxRate } = serverConfiguration();
+  const { info, warnings } = await backup(
+    {
+      server: environment.server.name,
+      connect: connectOptions(environment),
+      storage: environment.storage,
+      spec: {
+        compression: repository.compression,
+        encryption: repository.encryption,
+        ...levelFor(repository.compression, repository.compressionLevel),
+      },
+      dataKey: encrypted ? await dataKeys(environment).current() : undefined,
+      serverCompression: serverCompression(repository),
+      hash: repository.hash,
+      link: repository.link,
+      workers,
+      memoryBytes: repository.memoryBytes,
+      maxRateBytes: maxRate,
+      version: environment.version,
+    },
+    {
+      clock,
+      logger,
+      signal,
+      progress: ({ phase, bytesDone, bytesTotal }) => progress({ phase: phases[phase], bytesDone, bytesTotal }),
+      wal: createWalDurability(environment),
+    },
+  );
+  return { label: info.label, notes: warnings, facts: {} };
+};

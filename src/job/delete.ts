@@ -1,0 +1,51 @@
+/** `delete`: a backup goes out of view, then its bytes. */
+import { messageOf, throwIfAborted } from "../common/index.ts";
+import { managementErrors } from "../management/index.ts";
+import {
+  descendantsOf,
+  hideBackup,
+  linkedFrom,
+  openCatalog,
+  removeHiddenBackup,
+  repositoryErrors,
+  type BackupInfo,
+} from "../repository/index.ts";
+import { jobErrors } from "./errors.ts";
+import type { JobHandler } from "./job.ts";
+
+export const deleteBackup: JobHandler<"delete"> = async (request, { server, storage, logger, signal, progress }) => {
+  const { name } = server;
+  progress({ phase: "delete" });
+  const catalog = openCatalog(storage, name);
+  const label = await labelOf(request.backup);
+  const backups = await catalog.list();
+  const info = backups.find((backup) => backup.label === label);
+  if (info?.keep === true && !request.force) {
+    throw managementErrors.backupRetained(`backup ${label} of ${name} is retained`, { server: name, label });
+  }
+  const needing = [...descendantsOf(label, backups), ...(await linkedFrom(storage, name, label, backups))];
+  if (needing.length > 0) {
+    throw repositoryErrors.backupNeeded(`backup ${label} of ${name} is needed by ${needing.join(", ")}`, {
+      server: name,
+      label,
+    });
+  }
+  throwIfAborted(signal);
+  const hidden = await hideBackup(storage, name, label);
+  logger.info(`backup ${label} is out of view`);
+  // From here on it does not exist for anybody: a cancellation only leaves bytes, which the next start removes.
+  const { files } = await removeHiddenBackup(storage, hidden).catch((error: unknown) => {
+    throw jobErrors.backupRemains(`backup ${label} of ${name} is out of view, but not all of it could be removed: ${messageOf(error)}`, { server: name, label }, error);
+  });
+  logger.info(`backup ${label} is removed`, { files });
+  const last = info?.valid === true && !backups.some((backup: BackupInfo) => backup.valid && backup.label !== label);
+  const notes = last ? [`${name} has no valid backup any more`] : [];
+  for (const note of notes) logger.warn(note);
+  return { label, notes, facts: { files } };
+
+  /** A damaged backup can be deleted too, by its label. */
+  async function labelOf(which: string): Promise<string> {
+    const byName = (await catalog.entries()).find((entry) => entry.label === which);
+    return byName?.label ?? (await catalog.find(which)).label;
+  }
+};

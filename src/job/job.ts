@@ -1,0 +1,51 @@
+/** What every handler of a job gets, and what it gives. */
+import type { Clock } from "../common/index.ts";
+import type {
+  JobRequest,
+  JobResult,
+  RepositorySettings,
+  Secrets,
+  SegmentComplete,
+  ServerSettings,
+} from "../ipc/index.ts";
+import type { Logger } from "../log/index.ts";
+import type { JobCommand, ServerConfiguration, ServerState } from "../state/index.ts";
+import type { LocalStorage } from "../storage/index.ts";
+
+/** How far a job is; what is left out stays as it was. */
+export interface ProgressUpdate {
+  /** In words, best one of pgmoneta's phases. */
+  readonly phase?: string;
+  readonly bytesDone?: number;
+  /** 0 while unknown. */
+  readonly bytesTotal?: number;
+}
+
+export interface JobEnvironment {
+  readonly server: ServerSettings;
+  readonly repository: RepositorySettings;
+  readonly secrets: Secrets;
+  readonly storage: LocalStorage;
+  /** Version of Moneta. */
+  readonly version: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Fires when the job is cancelled or the supervisor is gone. */
+  readonly signal: AbortSignal;
+  readonly progress: (update: ProgressUpdate) => void;
+  /** The server as the supervisor last described it. */
+  readonly serverState: () => ServerState;
+  readonly serverConfiguration: () => ServerConfiguration;
+  /** Has `listener` called at each change of `serverState`; returns how to stop that. */
+  readonly onServerChange: (listener: () => void) => () => void;
+  /** Has `listener` called for each segment that is announced, and for the last one before; returns how to stop that. */
+  readonly onSegment: (listener: (segment: SegmentComplete) => void) => () => void;
+  /** Tells the supervisor of segments that have their final form; of none, that all that were finished have it. */
+  readonly archived: (segments: number, storedBytes: number) => void;
+}
+
+export type RequestOf<Command extends JobCommand> = Extract<JobRequest, { readonly command: Command }>;
+export type JobHandler<Command extends JobCommand> = (
+  request: RequestOf<Command>,
+  environment: JobEnvironment,
+) => Promise<JobResult>;

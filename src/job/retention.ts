@@ -1,0 +1,29 @@
+/** `retention`: what is due goes; `retention-plan` says what would, and stands in nobody's way. */
+import type { JobResult, JsonValue } from "../ipc/index.ts";
+import { describeRetention, runRetention, type RetentionPolicy } from "../retention/index.ts";
+import type { JobEnvironment, JobHandler, RequestOf } from "./job.ts";
+
+function policyOf({ policy }: RequestOf<"retention" | "retention-plan">): RetentionPolicy {
+  if (policy.kind !== "calendar") return policy;
+  const { days, weeks, months, years } = policy;
+  return { kind: "calendar", days, weeks: weeks ?? undefined, months: months ?? undefined, years: years ?? undefined };
+}
+
+async function carryOut(
+  request: RequestOf<"retention" | "retention-plan">,
+  { server, storage, clock, logger, signal, progress }: JobEnvironment,
+): Promise<JobResult> {
+  const dryRun = request.command === "retention-plan";
+  const { minimum, inUse } = request;
+  progress({ phase: "delete" });
+  const outcome = await runRetention(
+    { server: server.name, storage, policy: policyOf(request), minimum, inUse, dryRun },
+    { clock, logger, signal, progress: (bytesDone, bytesTotal) => progress({ bytesDone, bytesTotal }) },
+  );
+  const { decisions, wal } = describeRetention(outcome);
+  const facts = { decisions, wal, removedWal: { ...outcome.removedWal } };
+  return { label: null, notes: [], facts: facts as unknown as { readonly [key: string]: JsonValue } };
+}
+
+export const applyRetention: JobHandler<"retention"> = carryOut;
+export const previewRetention: JobHandler<"retention-plan"> = carryOut;

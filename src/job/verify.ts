@@ -1,0 +1,95 @@
+/** `verify`: reads a backup back, keeps what came of it, and marks a backup that cannot be restored any more. */
+import type { JobResult } from "../ipc/index.ts";
+import { openCatalog, openVerifications, type UnfinishedVerification, type Verifications } from "../repository/index.ts";
+import { consistencyHistory } from "../restore/index.ts";
+import {
+  largestFileList,
+  plainReport,
+  requireGood,
+  verify,
+  type Finding,
+  type VerifiedFile,
+  type VerifyReport,
+  type VerifyState,
+} from "../verify/index.ts";
+import { dataKeys } from "./data-keys.ts";
+import type { JobEnvironment, JobHandler } from "./job.ts";
+
+export const verifyBackup: JobHandler<"verify"> = async (request, environment) => {
+  const { clock, logger, progress, server, serverConfiguration, signal, storage } = environment;
+  const { all, schedule } = request;
+  const store = openVerifications(storage, server.name);
+  const before = await store.read();
+  const { label } = await openCatalog(storage, server.name).find(request.backup);
+  const unfinished = resumable(before, label, schedule?.since);
+  const began = unfinished?.began ?? clock.now();
+  const files: VerifiedFile[] = [];
+  progress({ phase: "verify" });
+  const report = await verify(
+    {
+      storage,
+      server: server.name,
+      backup: label,
+      workers: Math.max(1, serverConfiguration().workers),
+      rateBytes: schedule?.rateBytes ?? 0,
+      keys: () => dataKeys(environment).ring(),
+      historyOf: consistencyHistory,
+      marked: before.backups.get(label)?.outcome === "bad",
+      resume: unfinished === undefined ? undefined : stateOf(unfinished),
+      proven: schedule === null ? undefined : provenSince(before, schedule.since),
+    },
+    {
+      clock,
+      logger,
+      signal,
+      progress,
+      checkpoint: schedule === null ? undefined : (state) => store.checkpoint(noted(label, began, state)),
+      onFile: (file) => {
+        if (all && files.length < largestFileList) files.push(file);
+      },
+    },
+  );
+  await keep(report, began, environment);
+  const plain = plainReport(storage.root, server.name, report, files);
+  requireGood(plain);
+  return { label, notes: [], facts: { report: plain as unknown as JobResult["facts"][string] } };
+};
+
+/** What was stopped within the period goes on where it was. */
+function resumable({ unfinished }: Verifications, label: string, since: number | undefined): UnfinishedVerification | undefined {
+  if (since === undefined || unfinished?.label !== label || unfinished.began < since) return undefined;
+  return unfinished;
+}
+
+function stateOf({ entries, files, bytes, findingCount, harmful, findings }: UnfinishedVerification): VerifyState {
+  // The file has a checksum, and only this job writes it.
+  return { entries, files, bytes, findingCount, harmful, findings: findings as unknown as readonly Finding[] };
+}
+
+function noted(label: string, began: number, { findings, ...state }: VerifyState): UnfinishedVerification {
+  return { label, began, ...state, findings: findings.map((finding) => ({ ...finding })) };
+}
+
+function provenSince({ backups }: Verifications, since: number): ReadonlySet<string> {
+  return new Set([...backups].filter(([, { began, outcome }]) => began >= since && outcome !== "bad").map(([label]) => label));
+}
+
+/** A file that could not be read proves nothing, in either direction; damage beside it is damage all the same. */
+async function keep(report: VerifyReport, began: number, { clock, logger, server, storage }: JobEnvironment): Promise<void> {
+  const { info, findings, findingCount, harmful, unreadCount, files, bytes } = report;
+  const { label } = info;
+  if (harmful === 0 && unreadCount > 0) return;
+  const catalog = openCatalog(storage, server.name);
+  const valid = harmful === 0;
+  const outcome = !valid ? "bad" : findingCount > 0 ? "remarks" : "good";
+  const first = findings.find((finding) => finding.harmful === !valid) ?? findings[0];
+  const reason = first === undefined ? null : `${first.path} (${first.kind}): ${first.reason}`;
+  const verification = { began, ended: clock.now(), outcome, files, bytes, findings: findingCount, reason } as const;
+  const labels = new Set((await catalog.entries()).map((entry) => entry.label));
+  // The reason first: a backup that is marked without one would be a riddle.
+  await openVerifications(storage, server.name).record(label, verification, labels);
+  if (info.valid === valid) return;
+  await catalog.update(label, (now) => ({ ...now, valid }));
+  if (valid) logger.warn(`backup ${label} is whole again and is offered again`);
+  else logger.error(`backup ${label} cannot be restored any more, and is no longer offered: ${reason ?? ""}`);
+}

@@ -1,0 +1,14 @@
+export { createConsoleSink, type TextStream } from "./console-sink.ts";
+export { createLogger, silentLogger, type AdjustableLogger } from "./create-logger.ts";
+export { logErrors } from "./errors.ts";
+export { createFileSink } from "./file-sink.ts";
+export { formatJsonLine } from "./format-json.ts";
+export { defaultLinePrefix, formatTextLine } from "./format-text.ts";
+export { openLogFile, type LogFile, type LogFileOptions } from "./log-file.ts";
+export type { Complain, LineFormat, LogSink } from "./log-sink.ts";
+export * from "./logger.ts";
+export { openLogSink, type LogSinkOptions } from "./open-log-sink.ts";
+export { redact, redacted, redactRecord, registerSecret } from "./redaction.ts";
+export { isLogged } from "./severity.ts";
+export { strftime } from "./strftime.ts";
+export { createSyslogSink, type SyslogOptions } from "./syslog-sink.ts";

@@ -1,0 +1,81 @@
+/** What stays and what goes, as documents: pgmoneta's `retain` and `expunge`, and `retention`, which is ours. */
+import type { JsonObject } from "./json.ts";
+import type { BackupSummary, Bytes, ServerIdentity, Warnings } from "./summaries.ts";
+
+const identity = (of: ServerIdentity): JsonObject => ({
+  Server: of.server,
+  MajorVersion: of.majorVersion,
+  MinorVersion: of.minorVersion,
+});
+
+/** `retain` and `expunge`: the labels that were changed, that of the request first. */
+export function keepResponse(
+  server: ServerIdentity,
+  backup: Pick<BackupSummary, "keep" | "valid" | "comments">,
+  labels: readonly string[],
+  cascade: boolean,
+): JsonObject {
+  return {
+    ...identity(server),
+    Backups: labels,
+    Cascade: cascade,
+    Comments: backup.comments,
+    Keep: backup.keep,
+    Valid: backup.valid ? 1 : 0,
+  };
+}
+
+/** One backup in the eyes of the retention. */
+export interface RetentionDecision {
+  readonly label: string;
+  readonly keep: boolean;
+  readonly reason: string;
+  readonly rules: readonly string[];
+  readonly storedBytes: Bytes;
+}
+
+/** WAL that goes: positions of a timeline, in PostgreSQL's form. */
+export interface RetentionWal {
+  readonly timeline: number;
+  readonly from: string;
+  readonly to: string;
+  readonly files: number;
+  readonly bytes: Bytes;
+}
+
+export interface RetentionSummary {
+  /** As the configuration has it. */
+  readonly policy: string;
+  readonly minimum: number;
+  readonly dryRun: boolean;
+  readonly decisions: readonly RetentionDecision[];
+  readonly wal: readonly RetentionWal[];
+  readonly warnings: Warnings;
+}
+
+/** `retention` (ours). `Action` is what happened to the backup, or with a dry run would happen. */
+export function retentionResponse(server: ServerIdentity, retention: RetentionSummary): JsonObject {
+  const { decisions, dryRun, minimum, policy, wal, warnings } = retention;
+  return {
+    ...identity(server),
+    Policy: policy,
+    Minimum: minimum,
+    DryRun: dryRun,
+    NumberOfDeleted: decisions.filter(({ keep }) => !keep).length,
+    Backups: decisions.map(({ label, keep, reason, rules, storedBytes }) => ({
+      Backup: label,
+      Action: keep ? "keep" : "delete",
+      Reason: reason,
+      Rules: rules,
+      BackupSize: storedBytes,
+    })),
+    WAL: wal.map(({ timeline, from, to, files, bytes }) => ({
+      Timeline: timeline,
+      From: from,
+      To: to,
+      Files: files,
+      Bytes: bytes,
+    })),
+    Warnings: warnings,
+  };
+}

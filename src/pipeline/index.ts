@@ -1,0 +1,11 @@
+export * from "./errors.ts";
+export * from "./pipeline-spec.ts";
+export type { ChunkEntry, FileMeasures, HashAlgorithm } from "./file-measures.ts";
+export { appendCrc32c, crc32c } from "./crc32c.ts";
+export type { ByteSink, FilePipeline, SinkOpening, StoredAlready, WholePlainFile } from "./file-pipeline.ts";
+export * from "./pipeline.ts";
+export type { RandomReader } from "./random-reader.ts";
+export type { StageTimes } from "./stage-times.ts";
+export type * from "./stored-file.ts";
+export { readStoredFile } from "./read-stored-file.ts";
+export * from "./file-checker.ts";

@@ -1,0 +1,135 @@
+/**
+ * What drills proved: `drills.json` of a server, one record a drill with the newest last, and their reports beside it in
+ * `drills/`. One writer a server: the job that drilled.
+ */
+import type { Storage } from "../storage/index.ts";
+import { formatChecked, parseChecked } from "./checked-json.ts";
+import { isCount, isText, type JsonObject } from "./json-shape.ts";
+import { serverLayout } from "./layout.ts";
+
+/** How one of the checks of a drill ended; null when it was not run. */
+export type DrillCheck = "passed" | "failed" | null;
+
+/** One drill. Times are milliseconds since 1970 UTC, durations milliseconds. */
+export interface DrillRecord {
+  /** Name of its reports, without the suffix. */
+  readonly id: string;
+  /** The backup; null when none could be chosen. */
+  readonly label: string | null;
+  readonly outcome: "proven" | "failed";
+  readonly started: number;
+  readonly ended: number;
+  /** As the operator asked for it; null is the end of the archive. */
+  readonly position: string | null;
+  /** The last moment that the drilled server had: that of its last transaction, or the end of the backup. */
+  readonly moment: number | null;
+  readonly lsn: string | null;
+  /** Until the files lay there, and until recovery had ended; null for a drill that did not come so far. */
+  readonly restoreMs: number | null;
+  readonly replayMs: number | null;
+  readonly amcheck: DrillCheck;
+  readonly sql: DrillCheck;
+  /** Why it failed, in a sentence. */
+  readonly reason: string | null;
+}
+
+/** The files of one drill. */
+export interface DrillReports {
+  readonly json: string;
+  readonly html: string;
+}
+
+export interface DrillRecords {
+  /** From the oldest on; a file that cannot be understood is kept aside, and the history begins anew. */
+  list(): Promise<readonly DrillRecord[]>;
+  /** Writes the reports, then the record. Durable when it resolves. */
+  add(record: DrillRecord, reports: DrillReports): Promise<void>;
+}
+
+const largestFile = 4 * 1024 * 1024;
+/** So many are kept, with their reports; the newest that proved something always. */
+const kept = 500;
+
+/** @param setAside told the path of a damaged history that was kept */
+export function openDrillRecords(
+  storage: Storage,
+  server: string,
+  setAside: (path: string) => void = () => undefined,
+): DrillRecords {
+  const layout = serverLayout(server);
+  const path = layout.drillHistory;
+
+  async function list(): Promise<readonly DrillRecord[]> {
+    const facts = await storage.stat(path);
+    if (facts === undefined) return [];
+    const text = facts.size > largestFile ? "" : (await storage.readFile(path, largestFile)).toString("utf8");
+    const document = parseChecked(text);
+    const records =
+      document?.version === 1 && Array.isArray(document.drills)
+        ? (document.drills as unknown[]).map(recordOf)
+        : undefined;
+    if (records !== undefined && records.every((record) => record !== undefined)) return records;
+    const aside = `${path}.damaged`;
+    await storage.replaceFile(aside, text);
+    await storage.removeFile(path);
+    setAside(aside);
+    return [];
+  }
+
+  return {
+    list,
+    async add(record, { json, html }) {
+      const records = [...(await list()), record];
+      await storage.makeDirectory(layout.drills);
+      await storage.replaceFile(layout.drillReport(record.id, "json"), json);
+      await storage.replaceFile(layout.drillReport(record.id, "html"), html);
+      const best = newestProven(records);
+      const old = records.slice(0, -kept).filter((one) => one !== best);
+      const stay = records.filter((one) => !old.includes(one));
+      await storage.replaceFile(path, `${formatChecked({ version: 1, drills: stay })}\n`);
+      for (const { id } of old) {
+        for (const form of ["json", "html"] as const) await storage.removeFile(layout.drillReport(id, form));
+      }
+    },
+  };
+}
+
+/** The drill that proved the newest moment. */
+export function newestProven(records: readonly DrillRecord[]): DrillRecord | undefined {
+  const proven = records.filter(({ outcome, moment }) => outcome === "proven" && moment !== null);
+  return proven.reduce<DrillRecord | undefined>(
+    (best, one) => ((best?.moment ?? -1) <= (one.moment ?? 0) ? one : best),
+    undefined,
+  );
+}
+
+/** What is known of a backup: when a drill last proved it, and why the last one failed, if it did. */
+export function drillsOf(
+  label: string,
+  records: readonly DrillRecord[],
+): { readonly provenAt?: number; readonly failure?: DrillRecord } {
+  const own = records.filter((record) => record.label === label);
+  const proven = own.filter(({ outcome }) => outcome === "proven").at(-1);
+  const last = own.at(-1);
+  return {
+    ...(proven === undefined ? {} : { provenAt: proven.ended }),
+    ...(last?.outcome === "failed" ? { failure: last } : {}),
+  };
+}
+
+const isNullOr = <T>(is: (value: unknown) => value is T, value: unknown): value is T | null =>
+  value === null || is(value);
+const isCheck = (value: unknown): value is DrillCheck => value === null || value === "passed" || value === "failed";
+
+function recordOf(value: unknown): DrillRecord | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { id, label, outcome, started, ended, position, moment, lsn, restoreMs, replayMs, amcheck, sql, reason } =
+    value as JsonObject;
+  if (!isText(id) || !/^[0-9A-Za-z-]{1,100}$/.test(id) || !isNullOr(isText, label)) return undefined;
+  if (outcome !== "proven" && outcome !== "failed") return undefined;
+  if (!isCount(started) || !isCount(ended) || !isNullOr(isText, position) || !isNullOr(isCount, moment))
+    return undefined;
+  if (!isNullOr(isText, lsn) || !isNullOr(isCount, restoreMs) || !isNullOr(isCount, replayMs)) return undefined;
+  if (!isCheck(amcheck) || !isCheck(sql) || !isNullOr(isText, reason)) return undefined;
+  return { id, label, outcome, started, ended, position, moment, lsn, restoreMs, replayMs, amcheck, sql, reason };
+}

@@ -1,0 +1,166 @@
+/**
+ * Writes the files of a backup into the target: one pass over the chunk index, several files at the same time, each
+ * checked against everything that is known of it. pg_control gets a temporary name.
+ */
+import { constants } from "node:fs";
+import { chmod, mkdir, open, symlink } from "node:fs/promises";
+import { createSemaphore, throwIfAborted } from "../common/index.ts";
+import { checkRelativePath, pathToBytes } from "../postgres/index.ts";
+import { backupFiles, readBackupEntries, readBackupFile, type BackupSource, type ChunkIndexEntry, type IndexedFile } from "../repository/index.ts";
+import { attempting } from "./attempt.ts";
+import { restoreErrors } from "./errors.ts";
+import { controlFilePath } from "./inspect-backup.ts";
+import { heldBackControlFile, isOwnFile } from "./own-files.ts";
+import type { TargetPaths } from "./target-directory.ts";
+
+export interface FetchOptions {
+  readonly source: BackupSource;
+  readonly paths: TargetPaths;
+  /** Of directories that the backup does not name. */
+  readonly mode: number;
+  readonly workers: number;
+  /** Sync each file before it is closed. */
+  readonly syncEach: boolean;
+  readonly signal: AbortSignal;
+  /** Called with the bytes that were written since the last call. */
+  readonly written: (bytes: number) => void;
+}
+
+/** Fetches everything. Throws the first error; files under way have ended by then. */
+export async function fetchFiles(options: FetchOptions): Promise<{ files: number; bytes: number }> {
+  const { source, signal } = options;
+  const stop = new AbortController();
+  const all = AbortSignal.any([signal, stop.signal]);
+  const place = createPlacement(options);
+  // Chunks in work over all files: one large file uses all workers, many small ones share them.
+  const permits = Math.max(1, options.workers) * 2;
+  const semaphore = createSemaphore(permits);
+  const running = new Set<Promise<void>>();
+  const sums = { files: 0, bytes: 0 };
+  let failure: { readonly error: unknown } | undefined;
+
+  const start = (file: IndexedFile, weight: number): void => {
+    const task = writeFile({ ...options, source: { ...source, signal: all } }, file, place.of(file.path), weight)
+      .then(() => {
+        sums.files += 1;
+        sums.bytes += file.size;
+      })
+      .catch((error: unknown) => {
+        failure ??= { error };
+        stop.abort(error);
+      })
+      .finally(() => {
+        semaphore.release(weight);
+        running.delete(task);
+      });
+    running.add(task);
+  };
+
+  const take = async (entry: ChunkIndexEntry): Promise<void> => {
+    if (failure !== undefined) throw failure.error;
+    if (isOwnFile(entry.path)) return;
+    await place.prepare(entry);
+    if (entry.kind !== "file") return;
+    const weight = Math.min(permits, Math.max(1, entry.chunks.length));
+    await semaphore.acquire(weight, all);
+    start(entry, weight);
+  };
+
+  try {
+    await readBackupEntries(source.storage, source.server, source.info, { onEntry: take });
+  } catch (error) {
+    failure ??= { error };
+    stop.abort(error);
+  }
+  await Promise.all(running);
+  throwIfAborted(signal);
+  if (failure !== undefined) throw failure.error;
+  await place.link();
+  return sums;
+}
+
+interface Placement {
+  /** Absolute path of a file of the backup. */
+  of(path: string): string;
+  /** Makes the directories of an entry, or the entry itself when it is a directory; takes note of a link. */
+  prepare(entry: ChunkIndexEntry): Promise<void>;
+  /** Makes the links to the tablespaces. */
+  link(): Promise<void>;
+}
+
+function createPlacement({ paths, mode, source }: FetchOptions): Placement {
+  const roots = new Map([[backupFiles.data, paths.data], ...paths.tablespaces.map(({ stored, path }) => [stored, path] as const)]);
+  const made = new Set([paths.data, ...paths.tablespaces.filter(({ inPlace }) => !inPlace).map(({ path }) => path)]);
+
+  const of = (path: string): string => {
+    checkRelativePath(path, `the chunk index of backup ${source.info.label}`);
+    if (path === controlFilePath) return `${paths.data}/${heldBackControlFile}`;
+    const slash = path.indexOf("/");
+    const root = roots.get(slash < 0 ? path : path.slice(0, slash));
+    if (root === undefined) throw restoreErrors.mismatch(`the backup has ${path}, which belongs to no tablespace of it`, { path });
+    return slash < 0 ? root : `${root}/${path.slice(slash + 1)}`;
+  };
+
+  async function makeDirectory(directory: string): Promise<void> {
+    if (made.has(directory)) return;
+    await makeDirectory(directory.slice(0, directory.lastIndexOf("/")));
+    await attempting("make the directory", directory, () => mkdir(pathToBytes(directory), { recursive: true, mode }));
+    made.add(directory);
+  }
+
+  return {
+    of,
+    async prepare(entry) {
+      const path = of(entry.path);
+      if (entry.kind === "directory") {
+        await makeDirectory(path);
+        await attempting("set the mode of", path, () => chmod(pathToBytes(path), entry.mode & 0o777));
+        return;
+      }
+      await makeDirectory(path.slice(0, path.lastIndexOf("/")));
+      if (entry.kind === "symlink") checkLink(entry.path);
+    },
+    async link() {
+      for (const { oid, path, inPlace } of paths.tablespaces) {
+        if (!inPlace) await makeLink(oid, path);
+      }
+    },
+  };
+
+  /** The only links of a cluster lead to its tablespaces. */
+  function checkLink(entryPath: string): void {
+    const oid = Number(/^data\/pg_tblspc\/([0-9]+)$/.exec(entryPath)?.[1] ?? "0");
+    if (paths.tablespaces.some((each) => each.oid === oid && !each.inPlace)) return;
+    throw restoreErrors.mismatch(`the backup has a link ${entryPath}, which belongs to no tablespace of it`, { path: entryPath });
+  }
+
+  /**
+   * Whether or not the backup has the link: a server that sends tablespace_map sends no links, and without one
+   * recovery makes an empty directory in its place. Absolute, as those that PostgreSQL makes: for any other its
+   * tools and the next backup take the tablespace for one inside the data directory.
+   */
+  async function makeLink(oid: number, to: string): Promise<void> {
+    const links = `${paths.data}/pg_tblspc`;
+    await makeDirectory(links);
+    await attempting("make the link", `${links}/${oid}`, () => symlink(pathToBytes(to), pathToBytes(`${links}/${oid}`)));
+  }
+}
+
+async function writeFile({ source, syncEach, written }: FetchOptions, file: IndexedFile, path: string, concurrency: number): Promise<void> {
+  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+  const handle = await attempting("create", path, () => open(pathToBytes(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
+  try {
+    await readBackupFile(source, file, concurrency, async (piece, offset) => {
+      for (let done = 0; done < piece.length; ) {
+        const result = await attempting("write", path, () => handle.write(piece, done, piece.length - done, offset + done));
+        done += result.bytesWritten;
+      }
+      written(piece.length);
+    });
+    const mode = file.mode & 0o777;
+    if (mode !== 0o600) await attempting("set the mode of", path, () => handle.chmod(mode));
+    if (syncEach) await attempting("sync", path, () => handle.sync());
+  } finally {
+    await handle.close();
+  }
+}

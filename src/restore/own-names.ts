@@ -1,0 +1,10 @@
+/** Names in the directory that a recovery uses below the data directory. PostgreSQL never asks for one of them. */
+
+/** The directory; `recovery_end_command` removes it. */
+export const prefetchDirectory = "moneta_wal";
+/** The last segment that was not ready. */
+export const askedName = "asked";
+/** Touched by the process that keeps segments ready, as long as it works. */
+export const beatName = "beat";
+/** The segment that holds the end of the WAL was asked for. */
+export const endName = "end";

@@ -1,0 +1,140 @@
+/**
+ * Starting a program for each segment takes longer than delivering it. So one process stays and keeps the segments that
+ * PostgreSQL will ask for next ready in the data directory, whole and checked; the shell moves them. It may be killed,
+ * be late or be there twice: then a segment is not ready and is fetched when it is asked for, nothing else.
+ */
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../common/index.ts";
+import { lsnPlus, parseSegmentName, segmentName, segmentTimeline } from "../postgres/index.ts";
+import type { WalSource } from "../repository/index.ts";
+import { deliverSegment } from "./deliver-segment.ts";
+import { restoreErrors } from "./errors.ts";
+import { askedName, beatName, endName, prefetchDirectory } from "./own-names.ts";
+import type { RecoveryPlan } from "./recovery-plan.ts";
+
+const wholeName = /^[0-9A-F]{24}$/;
+const largestPrefetch = 128 * 1024 * 1024;
+const mostSegments = 8;
+const atTheSameTime = 2;
+const pauseMs = 20;
+/** A beat is older than this only when its process has ended, or is too late to be of use. */
+const silentMs = 10_000;
+/** A server that takes nothing any more has stopped, or waits for something else. */
+const idleMs = 60_000;
+
+/** How many segments lie ready at most. */
+function capacity({ segmentSize }: Pick<RecoveryPlan, "segmentSize">): number {
+  return Math.max(1, Math.min(mostSegments, Math.floor(largestPrefetch / segmentSize)));
+}
+
+/** Names of the segments after `name` that can be had ready now. */
+export function segmentsAhead(name: string, { history, segmentSize, to }: RecoveryPlan): string[] {
+  const count = capacity({ segmentSize });
+  const names: string[] = [];
+  let { start } = parseSegmentName(name, segmentSize);
+  for (let number = 1; number <= count; number += 1) {
+    start = lsnPlus(start, segmentSize);
+    // The last one may still be received: PostgreSQL shall get it as it is when it asks.
+    if (start + BigInt(segmentSize) > to) break;
+    names.push(segmentName(segmentTimeline(history, start, segmentSize), start, segmentSize));
+  }
+  return names;
+}
+
+/**
+ * Notes that `name` was asked for and was not ready. True when nobody keeps segments ready and somebody should.
+ * Never rejects: recovery does not depend on it.
+ */
+export async function noteAsked(name: string, dataDirectory: string, plan: RecoveryPlan): Promise<boolean> {
+  if (segmentsAhead(name, plan).length === 0) return false;
+  const directory = join(dataDirectory, prefetchDirectory);
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await writeFile(join(directory, askedName), name, { mode: 0o600 });
+    return !(await isBeating(join(directory, beatName)));
+  } catch {
+    // No room, for example: then segments are fetched one by one.
+    return false;
+  }
+}
+
+async function isBeating(beat: string): Promise<boolean> {
+  try {
+    return Math.abs(Date.now() - (await stat(beat)).mtimeMs) < silentMs;
+  } catch {
+    // Nobody has begun.
+    return false;
+  }
+}
+
+export interface KeepReady {
+  readonly source: WalSource;
+  readonly plan: RecoveryPlan;
+  readonly dataDirectory: string;
+  /** Says whether this is still the recovery that the plan is of. */
+  readonly stillWanted: () => Promise<boolean>;
+  readonly clock: Clock;
+}
+
+/**
+ * Keeps segments ready until the end of what is planned, or nobody takes them any more. Rejects when that is no longer
+ * possible, which nobody needs to be told: PostgreSQL will ask for that segment by its name, and then it is said.
+ */
+export async function keepReady({ source, plan, dataDirectory, stillWanted, clock }: KeepReady): Promise<void> {
+  const directory = join(dataDirectory, prefetchDirectory);
+  const beat = join(directory, beatName);
+  if (await isBeating(beat)) return;
+  await writeFile(beat, "", { mode: 0o600 });
+  try {
+    for (const name of await readdir(directory)) if (name.includes(".")) await rm(join(directory, name), { force: true });
+    await follow();
+  } finally {
+    await rm(beat, { force: true });
+  }
+
+  async function follow(): Promise<void> {
+    let asked = "";
+    let last = "";
+    let taken = clock.monotonic();
+    let before = 0;
+    while (await stillWanted()) {
+      const now = new Date(clock.now());
+      // Fails when the directory is gone: recovery has ended.
+      await utimes(beat, now, now);
+      const names = new Set(await readdir(directory));
+      const latest = (await readFile(join(directory, askedName), "utf8")).trim();
+      // It is not written in one step: what is cut off is read again.
+      if (latest !== asked && wholeName.test(latest)) {
+        asked = latest;
+        last = latest;
+        taken = clock.monotonic();
+        const useful = new Set([...segmentsAhead(asked, plan), askedName, beatName, endName]);
+        for (const name of names) {
+          if (useful.has(name)) continue;
+          await rm(join(directory, name), { force: true });
+          names.delete(name);
+        }
+      }
+      const ready = [...names].filter((name) => wholeName.test(name)).length;
+      if (ready < before) taken = clock.monotonic();
+      before = ready;
+      const ahead = last === "" ? [] : segmentsAhead(last, plan);
+      if (last !== "" && ahead.length === 0 && ready === 0) return;
+      const next = ahead.slice(0, Math.min(atTheSameTime, capacity(plan) - ready));
+      if (next.length > 0) {
+        await Promise.all(next.filter((name) => !names.has(name)).map((name) => deliver(name)));
+        last = next.at(-1) ?? last;
+        continue;
+      }
+      if (clock.monotonic() - taken > idleMs) return;
+      await clock.sleep(pauseMs, source.signal);
+    }
+  }
+
+  async function deliver(name: string): Promise<void> {
+    // A name of its own while it is written: of two processes each completes its own file.
+    const found = await deliverSegment(source, name, join(directory, name), plan, `${join(directory, name)}.${process.pid}`);
+    if (!found) throw restoreErrors.walMissing(`WAL segment ${name} is not there`, { segment: name });
+  }
+}

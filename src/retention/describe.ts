@@ -1,0 +1,41 @@
+/** The outcome of a run as plain values: each backup with its reason, and the WAL by ranges. */
+import { formatLsn } from "../postgres/index.ts";
+import type { RetentionOutcome } from "./retention.ts";
+
+export interface DescribedBackup {
+  readonly label: string;
+  readonly keep: boolean;
+  readonly reason: string;
+  readonly rules: readonly string[];
+  readonly storedBytes: number;
+}
+
+/** Files of a timeline that go, or went; positions in PostgreSQL's form. */
+export interface DescribedWal {
+  readonly timeline: number;
+  readonly from: string;
+  readonly to: string;
+  readonly files: number;
+  readonly bytes: number;
+}
+
+export function describeRetention({ plan, wal }: Pick<RetentionOutcome, "plan" | "wal">): {
+  readonly decisions: DescribedBackup[];
+  readonly wal: DescribedWal[];
+} {
+  const decisions = plan.map(({ label, keep, reason, rules, entry }) => ({
+    label,
+    keep,
+    reason,
+    rules,
+    storedBytes: entry.info?.storedBytes ?? 0,
+  }));
+  const ranges = wal.ranges.flatMap(({ timeline, from, to }) => {
+    const files = wal.files.filter((file) => file.timeline === timeline && file.start >= from && file.start < to);
+    const first = files[0];
+    if (first === undefined) return [];
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    return [{ timeline, from: formatLsn(first.start), to: formatLsn(to), files: files.length, bytes }];
+  });
+  return { decisions, wal: ranges };
+}

@@ -1,0 +1,309 @@
+/**
+ * The parts of the supervisor and how they hear of each other: servers with their receivers and archivers, jobs,
+ * catalog, state. Nothing here runs before somebody starts it.
+ */
+import { createSemaphore, messageOf, messageWithHint, toMonetaError, type Clock } from "../common/index.ts";
+import type { Configuration, ServerOptions } from "../config/index.ts";
+import type { MasterKey } from "../encryption/index.ts";
+import { fromJob, type FromJob, type LiveSettings, type ToJob } from "../ipc/index.ts";
+import type { Logger, LogSink } from "../log/index.ts";
+import { managementErrors } from "../management/index.ts";
+import { openWalInventory, type CatalogEntry } from "../repository/index.ts";
+import { createSegment, encodeDelta, openStateReader, openStateWriter, serverFields } from "../state/index.ts";
+import type { LocalStorage } from "../storage/index.ts";
+import { createArchiver } from "./archiver.ts";
+import { createSecondCopy, type SecondCopy } from "./second-copy.ts";
+import { createCatalogCache, type CatalogCache } from "./catalog-cache.ts";
+import { startProcess } from "./child-process.ts";
+import { rememberDrills } from "./drill-command.ts";
+import { supervisorErrors } from "./errors.ts";
+import type { Job, JobOutcome } from "./job.ts";
+import { jobTraits } from "./job-table.ts";
+import { findDone } from "./finished-work.ts";
+import { createJobs, type Jobs } from "./jobs.ts";
+import { createReceiver } from "./receivers.ts";
+import { createRetentionRuns } from "./retention-runs.ts";
+import type { SupervisedServer } from "./server.ts";
+import { openServerMode } from "./server-mode.ts";
+import { createWalLedger, forgetRemoved } from "./wal-ledger.ts";
+import { liveSettings, repositorySettings, secretsFor, serverSettings } from "./settings.ts";
+
+export interface CoreOptions {
+  readonly configuration: Configuration;
+  readonly masterKey: MasterKey | undefined;
+  /** Of Moneta. */
+  readonly version: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Where the lines of the children end up. */
+  readonly logSink: LogSink;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Of the repository in `base_dir`. */
+  readonly repositoryId?: string;
+}
+
+export interface Core {
+  readonly servers: readonly SupervisedServer[];
+  readonly jobs: Jobs;
+  readonly catalog: CatalogCache;
+  /** Takes a server out of service or back; durable when it resolves. */
+  setOnline(server: SupervisedServer, online: boolean): Promise<void>;
+  /** Reads what drills of a server proved. */
+  rememberDrills(server: SupervisedServer): Promise<void>;
+  /** When retention looks again, milliseconds since 1970. */
+  nextRetention(): number;
+  /** Has the remains of crashed jobs removed. */
+  clean(server: SupervisedServer): void;
+  /** Has everything removed that is not to be kept any more, again and again until the signal fires. */
+  startRetention(signal: AbortSignal): void;
+}
+
+/** A receiver that has to sync and say goodbye gets this long. */
+const DRAIN_MS = 20_000;
+/** A job that was told to end gets this long. */
+const CANCEL_GRACE_MS = 10_000;
+/** Records of running and remembered jobs. */
+const JOB_RECORDS = 64;
+
+export async function createCore(options: CoreOptions, storage: LocalStorage, lockFd: number): Promise<Core> {
+  const { configuration, clock, logger } = options;
+  const { main } = configuration;
+  const mode = openServerMode(storage, () => clock.now());
+  const segment = createSegment({ servers: configuration.servers.length, jobs: JOB_RECORDS });
+  const writer = openStateWriter(segment);
+  const reader = openStateReader(segment);
+  const children = { lockFd, environment: options.environment };
+  const servers: SupervisedServer[] = [];
+  const byName = new Map<string, SupervisedServer>();
+  const changingModes = createSemaphore(1);
+  let generation = 0;
+
+  const serverOf = (name: string): SupervisedServer => {
+    const server = byName.get(name);
+    if (server === undefined) throw managementErrors.serverUnknown(`there is no server ${name}`, { server: name });
+    return server;
+  };
+  const live = (server: SupervisedServer): LiveSettings =>
+    liveSettings(configuration, server.options, server.online, generation);
+  const stateOf = (server: SupervisedServer) => encodeDelta(serverFields, undefined, server.state()) ?? {};
+  /** What every child is told at its start. */
+  const start = (server: SupervisedServer, title: string) => ({
+    type: "start" as const,
+    ...(main.updateProcessTitle === "never" ? {} : { title: `moneta: ${title}` }),
+    server: serverSettings(configuration, server.options),
+    repository: repositorySettings(configuration, server.options, options.repositoryId),
+    secrets: secretsFor(configuration, server.options, options.masterKey),
+    live: live(server),
+    state: stateOf(server),
+  });
+  /** Puts what may change at run time where every process and thread sees it. */
+  const publish = (server: SupervisedServer): void => {
+    generation += 1;
+    const { workers, maxRate } = server.options;
+    writer.configuration().set({ generation, logLevel: main.logLevel, workers: main.workers, maxRate: main.maxRate });
+    writer.serverConfiguration(server.index).set({ online: server.online, workers, maxRate });
+    server.receiver.reconfigure(live(server));
+    jobs.reconfigure((name) => live(serverOf(name)));
+  };
+
+  const catalog = createCatalogCache(storage, (name, entries) => recordBackups(serverOf(name), entries));
+  const clean = (server: SupervisedServer): void => {
+    if (jobs.stopping || jobs.active(server.name, "clean").some((job) => job.state === "waiting")) return;
+    jobs.submit(server.name, { command: "clean", workspace: server.options.workspace });
+  };
+  /** After retention: less is stored, and gaps in what is gone are none. */
+  const lookAtWal = async ({ name, wal, record, state }: SupervisedServer): Promise<void> => {
+    const { walSegmentSize } = state();
+    if (walSegmentSize === 0) return;
+    const inventory = openWalInventory(storage, name, walSegmentSize);
+    await forgetRemoved(wal, () => inventory.stretches());
+    record.set({ walBytes: (await inventory.usage()).bytes, gaps: (await inventory.openGaps()).length });
+  };
+  const afterJob = (job: Job, outcome: JobOutcome): void => {
+    const server = serverOf(job.server);
+    if (job.command === "archive-wal") {
+      server.archivingProblem = outcome.state === "failed" || outcome.state === "died" ? outcome.error : undefined;
+      server.archiver.ended(outcome);
+    }
+    if (job.command === "ship-wal") server.secondCopy?.ended(outcome);
+    if (job.command === "retention") {
+      server.secondCopy?.wake();
+      server.retentionProblem = outcome.state === "failed" || outcome.state === "died" ? outcome.error : undefined;
+      lookAtWal(server).catch((error: unknown) => logger.warn(`the WAL of ${server.name} cannot be looked at: ${messageOf(error)}`));
+    }
+    if (job.command === "drill") void rememberDrills(server, storage, logger);
+    if (outcome.state !== "succeeded" && jobTraits[job.command].leavesRemains) clean(server);
+    retention.jobEnded(server);
+    if (!jobTraits[job.command].visible) return;
+    catalog.refresh(server.name).catch((error: unknown) => {
+      logger.error(
+        `the catalog of ${server.name} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    });
+  };
+  const jobs = createJobs({
+    segment,
+    clock,
+    logger: logger.child("jobs"),
+    serverIndex: (name) => serverOf(name).index,
+    spawn: (job, onMessage, onEnd) =>
+      startProcess<ToJob, FromJob>({
+        program: "job",
+        check: fromJob,
+        onMessage,
+        onEnd,
+        logger: logger.child(`job ${job.id}`),
+        ...children,
+      }),
+    startMessage: (job) => ({
+      ...start(serverOf(job.server), `job ${job.id} ${job.command} ${job.server}`),
+      job: job.id,
+      request: job.request,
+      version: options.version,
+    }),
+    onLog: ({ record }) => options.logSink.write(record),
+    onArchived(name, files, storedBytes, command) {
+      const server = serverOf(name);
+      if (command === "ship-wal") server.secondCopy?.progress(files);
+      else recordArchived(server, files, storedBytes);
+    },
+    findDone: (job) => findDone(job, { storage, catalog }),
+    onEnd: afterJob,
+    cancelGraceMs: CANCEL_GRACE_MS,
+  });
+
+  /** The receiver said something new: whoever waits for WAL hears of it. */
+  const changed = (server: SupervisedServer): void => {
+    for (const look of [...server.watchers]) look();
+    server.secondCopy?.onTimeline(server.state().timeline);
+    if (jobs.active(server.name, "backup").every((job) => job.state === "waiting")) return;
+    jobs.tell(server.name, { type: "server", state: stateOf(server) }, (job) => job.command === "backup");
+  };
+  /** What an operator wanted of a server cannot be guessed from a damaged file: it stays out of service, the others do not. */
+  const modeOf = async (name: string): Promise<Pick<SupervisedServer, "online" | "problem">> => {
+    try {
+      return { online: await mode.isOnline(name), problem: undefined };
+    } catch (error) {
+      const problem = toMonetaError(error);
+      logger.error(`whether ${name} is offline is not known, so it stays offline: ${messageWithHint(problem)}`, { code: problem.code });
+      return { online: false, problem };
+    }
+  };
+  const secondCopyOf = (server: string, directory: string | undefined): SecondCopy | undefined => {
+    if (directory === undefined) return undefined;
+    const submit = (): Job => jobs.submit(server, { command: "ship-wal", directory });
+    return createSecondCopy({ server, directory, submit, clock, logger: logger.child("second copy") });
+  };
+  const build = async (index: number, serverOptions: ServerOptions): Promise<SupervisedServer> => {
+    const { name } = serverOptions;
+    const record = writer.server(index);
+    const { online, problem } = await modeOf(name);
+    const server: SupervisedServer = {
+      name,
+      index,
+      options: serverOptions,
+      record,
+      wal: createWalLedger(),
+      state: () => reader.server(index),
+      online,
+      problem,
+      archivingProblem: undefined,
+      retentionProblem: undefined,
+      findings: [],
+      drills: [],
+      schedules: {},
+      watchers: new Set(),
+      receiver: createReceiver({
+        server: name,
+        record,
+        clock,
+        logger: logger.child("receiver"),
+        startMessage: () => start(server, `receiver ${name}`),
+        onSegment(segmentName) {
+          const { walSegmentSize } = server.state();
+          server.wal.add(segmentName, walSegmentSize);
+          record.add("walBytes", walSegmentSize);
+          server.archiver.wake(segmentName);
+        },
+        onLog: (line) => options.logSink.write(line),
+        onChange: () => changed(server),
+        onError: (error) => {
+          server.problem = error;
+        },
+        onFindings: (findings) => {
+          server.findings = findings;
+        },
+        drainTimeoutMs: DRAIN_MS,
+        ...children,
+      }),
+      archiver: createArchiver({
+        server: name,
+        clock,
+        logger: logger.child("archiver"),
+        submit: () => jobs.submit(name, { command: "archive-wal" }),
+      }),
+      secondCopy: secondCopyOf(name, serverOptions.walShipping),
+    };
+    return server;
+  };
+  for (const [index, serverOptions] of configuration.servers.entries()) {
+    const server = await build(index, serverOptions);
+    servers.push(server);
+    byName.set(server.name, server);
+    publish(server);
+  }
+  const retention = createRetentionRuns({
+    servers,
+    jobs,
+    catalog,
+    clock,
+    logger: logger.child("retention"),
+    intervalMs: main.retentionInterval * 1000,
+  });
+  return {
+    servers,
+    jobs,
+    catalog,
+    clean,
+    startRetention: (signal) => retention.start(signal),
+    nextRetention: () => retention.next,
+    rememberDrills: (server) => rememberDrills(server, storage, logger),
+    async setOnline(server, online) {
+      // One after the other, so that file and memory cannot end up saying different things.
+      await changingModes.run(async () => {
+        await mode.setOnline(server.name, online);
+        if (supervisorErrors.modeFile.is(server.problem)) server.problem = undefined;
+        if (server.online !== online)
+          logger.warn(`server ${server.name} is ${online ? "online" : "offline"} from now on`);
+        server.online = online;
+        publish(server);
+      });
+      if (online) {
+        // What is ending starts nothing: the next daemon does.
+        if (jobs.stopping) return;
+        server.receiver.child.start();
+        server.receiver.wake();
+      } else await server.receiver.child.drain();
+    },
+  };
+}
+
+function recordBackups({ record }: SupervisedServer, entries: readonly CatalogEntry[]): void {
+  const backupBytes = entries.reduce((sum, { info, sharing }) => sum + (sharing?.ownBytes ?? info?.storedBytes ?? 0), 0);
+  record.set({ backups: entries.length, backupBytes });
+}
+
+function recordArchived(server: SupervisedServer, segments: number, storedBytes: number): void {
+  const { record, state } = server;
+  if (segments === 0) {
+    // On a busy server the archiver does not end for days: its trouble is over now.
+    server.archivingProblem = undefined;
+    return;
+  }
+  server.secondCopy?.wake();
+  record.add("archivedSegments", segments);
+  record.add("archivedBytes", storedBytes);
+  // Each archived segment takes the place of a raw one.
+  const { walBytes, walSegmentSize } = state();
+  record.set({ walBytes: Math.max(0, walBytes + storedBytes - segments * walSegmentSize) });
+}

@@ -1,0 +1,240 @@
+/** One operation and everything that is known about it, from the request to the outcome. */
+import { createStateMachine, errorFromRecord, commonErrors, messageOf, type Clock, type MonetaError } from "../common/index.ts";
+import type { FromJob, JobRequest, JobResult, ToJob } from "../ipc/index.ts";
+import type { Logger } from "../log/index.ts";
+import { decodeDelta, jobFields, type JobCommand, type openStateWriter } from "../state/index.ts";
+import { describeEnd, type ProcessEnd, type RunningProcess } from "./child-process.ts";
+import { supervisorErrors } from "./errors.ts";
+import { isFinal, jobTable, type JobEvent, type JobPhase } from "./job-machine.ts";
+
+export type JobRecordWriter = ReturnType<ReturnType<typeof openStateWriter>["job"]>;
+
+export type JobOutcome =
+  | { readonly state: "succeeded"; readonly result: JobResult }
+  | { readonly state: "failed" | "cancelled" | "died"; readonly error: MonetaError };
+
+/** What a job needs of its surroundings. */
+export interface JobContext {
+  readonly record: JobRecordWriter;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Starts the process; the start message is ready to be sent. */
+  readonly spawn: (
+    job: Job,
+    onMessage: (message: FromJob) => void,
+    onEnd: (end: ProcessEnd) => void,
+  ) => RunningProcess<ToJob>;
+  readonly startMessage: (job: Job) => ToJob;
+  readonly onArchived?: (segments: number, storedBytes: number) => void;
+  readonly onLog: (message: FromJob & { type: "log" }) => void;
+  /** What a job whose process ended without a word has done all the same; undefined when nothing is there. */
+  readonly findDone: (job: Job) => Promise<JobResult | undefined>;
+  /** Its process, if it had one, is gone and the outcome is known: the lock is free. */
+  readonly onGone: (job: Job) => void;
+  /** How long a job may take to end after it was told to, milliseconds. */
+  readonly cancelGraceMs: number;
+}
+
+export interface Job {
+  readonly id: number;
+  readonly server: string;
+  readonly command: JobCommand;
+  readonly request: JobRequest;
+  readonly state: JobPhase;
+  /** Milliseconds since 1970. */
+  readonly submitted: number;
+  readonly started: number | undefined;
+  readonly ended: number | undefined;
+  readonly outcome: JobOutcome | undefined;
+  readonly pid: number | undefined;
+  /** Resolves with the outcome when nothing of the job runs any more. Never rejects. */
+  readonly done: Promise<JobOutcome>;
+  /** Its turn has come. */
+  dispatch(): void;
+  cancel(reason: string): void;
+  kill(): void;
+  /** Sends a message if its process runs. */
+  tell(message: ToJob): void;
+}
+
+/** Time for a process to end once it has said how it went, milliseconds. */
+const LINGER_MS = 10_000;
+
+export function createJob(
+  id: number,
+  serverIndex: number,
+  server: string,
+  request: JobRequest,
+  context: JobContext,
+): Job {
+  const { record, clock, logger } = context;
+  const submitted = clock.now();
+  const graceful = new AbortController();
+  let process: RunningProcess<ToJob> | undefined;
+  let started: number | undefined;
+  let ended: number | undefined;
+  let outcome: JobOutcome | undefined;
+  let cancelReason = "it was cancelled";
+  let settle: (outcome: JobOutcome) => void = () => undefined;
+  const done = new Promise<JobOutcome>((resolve) => {
+    settle = resolve;
+  });
+
+  const machine = createStateMachine<JobPhase, JobEvent>(jobTable, "waiting", (from, _event, to) => {
+    if (from === to) return;
+    logger.debug(`job ${id} (${request.command} of ${server}): ${from} → ${to}`);
+    record.set({ state: to });
+  });
+  record.set({
+    id,
+    server: serverIndex,
+    command: request.command,
+    state: "waiting",
+    phase: "",
+    bytesDone: 0,
+    bytesTotal: 0,
+    started: 0,
+    ended: 0,
+  });
+
+  const conclude = (event: JobEvent, build: (state: JobPhase) => JobOutcome): void => {
+    const state = machine.handle(event);
+    if (outcome === undefined && isFinal(state)) outcome = build(state);
+  };
+  const cancelled = (): MonetaError =>
+    supervisorErrors.jobCancelled(`the ${request.command} of ${server} was cancelled: ${cancelReason}`);
+  const gone = (): void => {
+    graceful.abort();
+    process = undefined;
+    ended = clock.now();
+    record.set({ ended });
+    if (outcome === undefined) return;
+    settle(outcome);
+    context.onGone(job);
+  };
+  /** Ends the process when it outlives its welcome. */
+  const limitTo = (ms: number, why: string): void => {
+    const own = process;
+    clock.sleep(ms, graceful.signal).then(
+      () => {
+        logger.warn(`job ${id} (${request.command} of ${server}) ${why} within ${ms} ms and is killed`);
+        own?.kill();
+      },
+      () => undefined, // It ended in time.
+    );
+  };
+  const receive = (message: FromJob): void => {
+    switch (message.type) {
+      case "running":
+        machine.handle("running");
+        return;
+      case "state":
+        record.set(decodeDelta(jobFields, message.delta));
+        return;
+      case "log":
+        context.onLog(message);
+        return;
+      case "archived":
+        context.onArchived?.(message.segments, message.storedBytes);
+        return;
+      case "result":
+        limitTo(LINGER_MS, "did not end after its last word");
+        conclude("result", () => ({ state: "succeeded", result: message.result }));
+        return;
+      case "failed": {
+        limitTo(LINGER_MS, "did not end after its last word");
+        const error = errorFromRecord(message.error);
+        const obeyed = commonErrors.aborted.is(error) && machine.state === "cancelling";
+        conclude(obeyed ? "aborted" : "error", (state) =>
+          state === "cancelled" ? { state, error: cancelled() } : { state: "failed", error },
+        );
+        return;
+      }
+    }
+  };
+  /** Its work can have become visible before it was killed, and is there then, whatever was asked. */
+  const lookForWork = async (): Promise<void> => {
+    try {
+      const result = await context.findDone(job);
+      if (result !== undefined) conclude("result", () => ({ state: "succeeded", result }));
+    } catch (error) {
+      logger.warn(`whether the ${request.command} of ${server} (job ${id}) was done when it ended could not be seen: ${messageOf(error)}`);
+    }
+  };
+  const onEnd = (end: ProcessEnd): void => {
+    const lost = (): MonetaError =>
+      supervisorErrors.jobDied(`the process of the ${request.command} of ${server} ended with ${describeEnd(end)}`, {
+        signal: end.signal,
+        status: end.code,
+      });
+    const finish = (): void => {
+      conclude("ended", (state) =>
+        state === "cancelled" ? { state, error: cancelled() } : { state: "died", error: lost() },
+      );
+      gone();
+    };
+    // There is nothing left to kill.
+    graceful.abort();
+    if (isFinal(machine.state)) finish();
+    else void lookForWork().then(finish);
+  };
+
+  const job: Job = {
+    id,
+    server,
+    request,
+    submitted,
+    done,
+    command: request.command,
+    get state() {
+      return machine.state;
+    },
+    get started() {
+      return started;
+    },
+    get ended() {
+      return ended;
+    },
+    get outcome() {
+      return outcome;
+    },
+    get pid() {
+      return process?.pid;
+    },
+    dispatch() {
+      machine.handle("dispatch");
+      started = clock.now();
+      record.set({ started });
+      try {
+        process = context.spawn(job, receive, onEnd);
+      } catch (error) {
+        conclude("error", () => ({
+          state: "failed",
+          error: supervisorErrors.childLost(`the ${request.command} of ${server} could not be started`, {}, error),
+        }));
+        gone();
+        return;
+      }
+      job.tell(context.startMessage(job));
+    },
+    cancel(reason) {
+      if (machine.state === "cancelling" || isFinal(machine.state)) return;
+      cancelReason = reason;
+      conclude("cancel", () => ({ state: "cancelled", error: cancelled() }));
+      if (process === undefined) {
+        if (outcome !== undefined) gone();
+        return;
+      }
+      job.tell({ type: "cancel", reason });
+      limitTo(context.cancelGraceMs, "did not end");
+    },
+    kill() {
+      process?.kill();
+    },
+    tell(message) {
+      // A process that is gone has its end reported by onEnd, which decides what becomes of the job.
+      process?.channel.send(message).catch(() => undefined);
+    },
+  };
+  return job;
+}

@@ -1,0 +1,181 @@
+/** moneta: the daemon's process. */
+import { CommanderError } from "@commander-js/extra-typings";
+import { keepMemoryOutOfCoreDumps, systemClock, toMonetaError } from "../common/index.ts";
+import { formatProblem, loadConfiguration, type LoadedConfiguration, type MainOptions } from "../config/index.ts";
+import { createLogger, openLogSink, registerSecret, type AdjustableLogger, type LogSink } from "../log/index.ts";
+import { isInBackground, reportStart, startInBackground } from "./daemonise.ts";
+import { supervisorErrors } from "./errors.ts";
+import { createProgram, type DaemonOptions } from "./options.ts";
+import { logWords } from "./settings.ts";
+import { listenToSignals, stoppableFromTheStart, type Stoppable } from "./signals.ts";
+import { startSupervisor, takeOwnership, type Ownership } from "./supervisor.ts";
+import { readVersion } from "./version.ts";
+
+const version = readVersion();
+const dumpsAreEmpty = keepMemoryOutOfCoreDumps();
+
+function parseOptions(): DaemonOptions | number {
+  try {
+    return createProgram(version).parse(process.argv).opts();
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode;
+    throw error;
+  }
+}
+
+function load(options: DaemonOptions, meanwhile: (main: MainOptions) => void): Promise<LoadedConfiguration> {
+  return loadConfiguration({
+    main: options.config,
+    users: options.users,
+    admins: options.admins,
+    directory: options.directory,
+    environment: process.env,
+    meanwhile,
+  });
+}
+
+function openSink(main: MainOptions): LogSink {
+  return openLogSink({
+    ...main,
+    ...logWords(main),
+    clock: systemClock,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    tag: "moneta",
+  });
+}
+
+/** Passwords and the master key never reach a line, whichever process says it. */
+function keepSecrets({ configuration: { users, admins }, masterKey }: LoadedConfiguration): void {
+  for (const passwords of [users, admins]) {
+    for (const name of passwords.names) registerSecret(passwords.get(name) ?? "");
+  }
+  if (masterKey !== undefined) registerSecret(masterKey.material.toString("base64"));
+}
+
+function listen(daemon: Stoppable, sink: LogSink, logger: AdjustableLogger): void {
+  listenToSignals(process, {
+    stop: (signal) => daemon.stop(`signal ${signal}`),
+    force: (signal) => daemon.force(`second signal, ${signal}`),
+    hangUp() {
+      sink.reopen();
+      logger.warn(
+        "SIGHUP: the log is opened again; reading the configuration again is not part of this version, so it stays as it was",
+      );
+    },
+    ignored: (signal) => logger.info(`${signal} is ignored`),
+  });
+}
+
+/** What a daemon that is to run has before its secrets are known. */
+interface Preparation {
+  readonly sink: LogSink;
+  readonly logger: AdjustableLogger;
+  readonly daemon: ReturnType<typeof stoppableFromTheStart>;
+  readonly ownership: Promise<Ownership>;
+}
+
+function prepare(main: MainOptions): Preparation {
+  // Whatever the surroundings say: what is stored is nobody else's business.
+  process.umask(0o077);
+  if (main.updateProcessTitle !== "never") process.title = "moneta: supervisor";
+  const sink = openSink(main);
+  const logger = createLogger(["supervisor"], main.logLevel, (record) => sink.write(record));
+  if (!dumpsAreEmpty) logger.warn("core dumps hold passwords and keys on this system: keep them off, or to yourself");
+  const daemon = stoppableFromTheStart((reason) => {
+    logger.warn(`the start is given up: ${reason}`);
+    process.exit(1);
+  });
+  // Before anything can be seen of the daemon: whoever sees it may stop it.
+  listen(daemon, sink, logger);
+  const ownership = takeOwnership(main, { clock: systemClock, logger });
+  ownership.catch(() => undefined); // Heard of when the configuration turns out right.
+  return { sink, logger, daemon, ownership };
+}
+
+/** Runs the daemon to its end; the exit status. */
+async function run(options: DaemonOptions): Promise<number> {
+  if (process.getuid?.() === 0) throw supervisorErrors.root("moneta does not run as root");
+  const background = isInBackground(process.env);
+  let prepared: Preparation | undefined;
+  try {
+    const loaded = await load(options, (main) => {
+      if (!options.daemon || (background && main.logType !== "console")) prepared = prepare(main);
+    });
+    if (options.daemon && loaded.configuration.main.logType === "console") {
+      throw supervisorErrors.daemonise("-d needs a log_type other than console: nobody would see the log");
+    }
+    if (prepared !== undefined) return await serve(loaded, prepared);
+  } finally {
+    // An ownership that was taken in vain ends with the process, which is next.
+    await prepared?.sink.close();
+  }
+  const pid = await startInBackground(process.argv[1] ?? "", process.argv.slice(2), process.env);
+  process.stdout.write(`moneta runs in the background with pid ${pid}\n`);
+  return 0;
+}
+
+async function serve(loaded: LoadedConfiguration, prepared: Preparation): Promise<number> {
+  const { logger } = prepared;
+  keepSecrets(loaded);
+  for (const warning of loaded.warnings) logger.warn(formatProblem(warning));
+  try {
+    return await supervise(loaded, prepared);
+  } catch (error) {
+    const { code, message, hint } = toMonetaError(error);
+    logger.fatal(`the daemon does not start: ${message}`, { code, hint });
+    throw error;
+  }
+}
+
+async function supervise(
+  { configuration, masterKey }: LoadedConfiguration,
+  { sink, logger, daemon, ownership }: Preparation,
+): Promise<number> {
+  const supervisor = await startSupervisor({
+    ownership: await ownership,
+    configuration,
+    masterKey,
+    version,
+    logger,
+    logSink: sink,
+    clock: systemClock,
+    pid: process.pid,
+    environment: process.env,
+  });
+  process.on("uncaughtException", (error) => {
+    // Nothing is known about what works from here on; the children end by themselves, durable data is durable.
+    logger.fatal(`unexpected failure of the supervisor: ${error.stack ?? error.message}`);
+    process.exit(1);
+  });
+  await reportStart(process);
+  daemon.started(supervisor);
+  const orderly = await supervisor.ended;
+  logger.info(orderly ? "stopped" : "stopped, but not in order");
+  return orderly ? 0 : 1;
+}
+
+// A terminal or pipe that is gone ("moneta | head") must not end the daemon: nobody reads that log any more.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
+async function main(): Promise<void> {
+  const options = parseOptions();
+  if (typeof options === "number") {
+    process.exitCode = options;
+    return;
+  }
+  try {
+    process.exitCode = await run(options);
+  } catch (error) {
+    const { message, hint, exit } = toMonetaError(error);
+    process.stderr.write(`moneta: ${message}\n${hint}\n`);
+    await reportStart(process, error);
+    process.exitCode = exit;
+  }
+  process.exit();
+}
+
+// Until it has said how it ended, it has not succeeded: also when nothing is left to wait for.
+process.exitCode = 1;
+// A program is built as a script, which cannot wait by itself; what is thrown is an uncaught exception.
+void main();

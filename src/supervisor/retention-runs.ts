@@ -1,0 +1,173 @@
+/**
+ * When retention runs: every `retention_interval` for each server, online or not, and only where something is due. What
+ * is due is found in memory, so that a server whose backups all stay costs no process. A run never stands in the line
+ * before a backup or a restore: it waits until none of them runs or waits, and is looked at again when one has ended.
+ */
+import { messageOf, type Clock } from "../common/index.ts";
+import type { JobRequest } from "../ipc/index.ts";
+import type { Logger } from "../log/index.ts";
+import { lsn } from "../postgres/index.ts";
+import type { CatalogEntry, WalRange } from "../repository/index.ts";
+import { planRetention, unneededWal, type RetentionPlan } from "../retention/index.ts";
+import type { CatalogCache } from "./catalog-cache.ts";
+import type { Job } from "./job.ts";
+import type { Jobs } from "./jobs.ts";
+import { mayRunTogether } from "./locks.ts";
+import type { SupervisedServer } from "./server.ts";
+import { retentionPolicyOf } from "./settings.ts";
+import type { StoredStretch } from "./wal-ledger.ts";
+
+export interface RetentionRunsOptions {
+  readonly servers: readonly SupervisedServer[];
+  readonly jobs: Jobs;
+  readonly catalog: CatalogCache;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly intervalMs: number;
+}
+
+export interface RetentionRuns {
+  /** Looks at all servers again and again until the signal fires. */
+  start(signal: AbortSignal): void;
+  /** When it looks again, milliseconds since 1970; before the start the first time after it. */
+  readonly next: number;
+  /** A job of the server has ended: what waited for that is due now. */
+  jobEnded(server: SupervisedServer): void;
+}
+
+/** WAL that may go but is too young to: looked at again after so long, milliseconds. */
+const fruitlessPauseMs = 3_600_000;
+/** Of a server that was never reached. */
+const defaultSegmentSize = 16 * 1024 * 1024;
+
+/** The request of a run, by hand or by itself. */
+export function retentionRequest(
+  server: SupervisedServer,
+  jobs: Jobs,
+  entries: readonly CatalogEntry[],
+  command: "retention" | "retention-plan",
+): JobRequest {
+  const policy = retentionPolicyOf(server.options);
+  return {
+    command,
+    policy:
+      policy.kind === "calendar"
+        ? { ...policy, weeks: policy.weeks ?? null, months: policy.months ?? null, years: policy.years ?? null }
+        : policy,
+    minimum: server.options.retentionMinimum,
+    inUse: labelsInUse(jobs.active(server.name), entries),
+  };
+}
+
+/** What jobs that run or wait were asked to work with: none of it may be gone when their turn comes. */
+export function labelsInUse(active: readonly Pick<Job, "request">[], entries: readonly CatalogEntry[]): string[] {
+  const valid = entries.filter(({ state }) => state === "valid").map(({ label }) => label);
+  return active.flatMap(({ request }) => {
+    // Whoever wants a deletion does not want the backup kept.
+    if (request.command === "delete" || !("backup" in request) || typeof request.backup !== "string") return [];
+    if (request.backup === "oldest") return valid.slice(0, 1);
+    return request.backup === "newest" || request.backup === "latest" ? valid.slice(-1) : [request.backup];
+  });
+}
+
+export function createRetentionRuns(options: RetentionRunsOptions): RetentionRuns {
+  const { servers, jobs, catalog, clock, logger, intervalMs } = options;
+  /** Servers whose run waits for other jobs. */
+  const waiting = new Set<SupervisedServer>();
+  /** Of WAL that was looked at in vain: what it was, and when. */
+  const inVain = new Map<SupervisedServer, { readonly surplus: string; readonly at: number }>();
+  let stopped: AbortSignal | undefined;
+  let next = clock.now() + intervalMs;
+
+  async function look(server: SupervisedServer): Promise<void> {
+    if (stopped?.aborted !== false || jobs.stopping) return;
+    const active = jobs.active(server.name);
+    if (active.some(({ command }) => command === "retention")) return;
+    if (active.some(({ command }) => !mayRunTogether(command, "retention"))) {
+      waiting.add(server);
+      return;
+    }
+    waiting.delete(server);
+    const entries = await catalog.refresh(server.name);
+    const plan = planRetention(entries, retentionPolicyOf(server.options), clock.now(), {
+      minimum: server.options.retentionMinimum,
+    });
+    const surplus = surplusOf(server, plan);
+    if (plan.every(({ keep }) => keep) && !isNews(server, surplus)) return;
+    // Between the question and the answer somebody may have asked for something.
+    if (stopped.aborted || jobs.stopping) return;
+    inVain.set(server, { surplus, at: clock.monotonic() });
+    jobs.submit(server.name, retentionRequest(server, jobs, entries, "retention"));
+  }
+
+  function isNews(server: SupervisedServer, surplus: string): boolean {
+    const before = inVain.get(server);
+    if (surplus === "") return false;
+    return before?.surplus !== surplus || clock.monotonic() - before.at >= fruitlessPauseMs;
+  }
+
+  function lookQuietly(server: SupervisedServer): void {
+    look(server).catch((error: unknown) => {
+      logger.error(
+        `whether something of ${server.name} is not to be kept any more cannot be seen: ${messageOf(error)}`,
+      );
+    });
+  }
+
+  return {
+    start(signal) {
+      stopped = signal;
+      const again = (): void => {
+        next = clock.now() + intervalMs;
+        clock.sleep(intervalMs, signal).then(
+          () => {
+            for (const server of servers) lookQuietly(server);
+            again();
+          },
+          () => undefined, // The daemon stops.
+        );
+      };
+      again();
+    },
+    get next() {
+      return next;
+    },
+    jobEnded(server) {
+      if (waiting.has(server)) lookQuietly(server);
+    },
+  };
+}
+
+/** The stored WAL that nothing needs, as far as memory knows, in a word that tells it from another such. */
+function surplusOf({ wal, state }: SupervisedServer, plan: RetentionPlan): string {
+  const { walSegmentSize, timeline } = state();
+  const staying = plan.filter(({ keep }) => keep);
+  const stored = extents(wal.stretches);
+  const unneeded = unneededWal({
+    kept: staying.flatMap(({ entry }) => entry.info ?? []),
+    recovery: staying.flatMap(({ entry, recovery }) => (recovery && entry.info !== undefined ? [entry.info] : [])),
+    stored,
+    // Timelines above those of the backups are left to a run that has another reason.
+    histories: new Map(),
+    live: stored.find((range) => range.timeline === timeline)?.timeline,
+    segmentSize: walSegmentSize > 0 ? walSegmentSize : defaultSegmentSize,
+  });
+  return wal.stretches
+    .filter((stretch) =>
+      unneeded.some(
+        (range) => range.timeline === stretch.timeline && range.from < stretch.end && range.to > stretch.start,
+      ),
+    )
+    .map((stretch) => `${stretch.timeline}/${stretch.start}`)
+    .join();
+}
+
+function extents(stretches: readonly StoredStretch[]): WalRange[] {
+  const found = new Map<number, WalRange>();
+  for (const { timeline, start, end } of stretches) {
+    const known = found.get(timeline);
+    const from = known === undefined || start < known.from ? start : known.from;
+    found.set(timeline, { timeline, from: lsn(from), to: known === undefined || end > known.to ? end : known.to });
+  }
+  return [...found.values()];
+}

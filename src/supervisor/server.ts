@@ -1,0 +1,63 @@
+/** One configured PostgreSQL server as the supervisor sees it: its settings, its receiver, its archiver, its records. */
+import type { MonetaError } from "../common/index.ts";
+import type { ServerOptions } from "../config/index.ts";
+import type { Finding } from "../ipc/index.ts";
+import type { DrillRecord, ScheduleRecordsOf } from "../repository/index.ts";
+import type { ServerState } from "../state/index.ts";
+import type { Archiver } from "./archiver.ts";
+import type { Receiver, ServerRecordWriter } from "./receivers.ts";
+import type { SecondCopy } from "./second-copy.ts";
+import type { WalLedger } from "./wal-ledger.ts";
+
+export interface SupervisedServer {
+  readonly name: string;
+  /** Place in the configuration and in the state segment. */
+  readonly index: number;
+  readonly options: ServerOptions;
+  readonly receiver: Receiver;
+  readonly archiver: Archiver;
+  /** Undefined without `wal_shipping`. */
+  readonly secondCopy: SecondCopy | undefined;
+  readonly record: ServerRecordWriter;
+  /** Its complete segments. */
+  readonly wal: WalLedger;
+  readonly state: () => ServerState;
+  online: boolean;
+  /** What holds the receiver up, with message and hint; the record carries only its code. */
+  problem: MonetaError | undefined;
+  /** Why finished segments stay in their raw form at the moment. */
+  archivingProblem: MonetaError | undefined;
+  /** Why the last run of retention did not do what it should. */
+  retentionProblem: MonetaError | undefined;
+  /** What the receiver found of its server, though nothing holds it up. */
+  findings: readonly Finding[];
+  /** What drills of it proved, the newest last. */
+  drills: readonly DrillRecord[];
+  /** What ran by itself, and what was skipped. */
+  schedules: ScheduleRecordsOf;
+  /** Called at each change of its record. */
+  readonly watchers: Set<() => void>;
+}
+
+/** Resolves with whether `condition` came true before `signal` fired; looks again at every change of the record. */
+export function waitForState(
+  server: SupervisedServer,
+  condition: () => boolean,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (result: boolean): void => {
+      server.watchers.delete(look);
+      signal.removeEventListener("abort", giveUp);
+      resolve(result);
+    };
+    const look = (): void => {
+      if (condition()) settle(true);
+    };
+    const giveUp = (): void => settle(false);
+    server.watchers.add(look);
+    signal.addEventListener("abort", giveUp, { once: true });
+    if (signal.aborted) giveUp();
+    else look();
+  });
+}

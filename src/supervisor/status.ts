@@ -1,0 +1,271 @@
+/** Facts for `status`, `status details`, `progress` and everything that names a backup: all from memory. */
+import { getFips } from "node:crypto";
+import { join } from "node:path";
+import type { ErrorSpec } from "../common/index.ts";
+import type { MainOptions } from "../config/index.ts";
+import {
+  managementErrors,
+  measureWal,
+  progressPhases,
+  summariseEntry,
+  type BackupSummary,
+  type BackupWal,
+  type JobSummary,
+  type ProblemSummary,
+  type ProgressPhase,
+  type RepositorySummary,
+  type ServerDetails,
+  type ServerIdentity,
+  type ServerSummary,
+  type StreamSummary,
+} from "../management/index.ts";
+import { drillsOf, newestProven, serverLayout, type CatalogEntry } from "../repository/index.ts";
+import { formatPolicy } from "../retention/index.ts";
+import type { JobState, ServerState } from "../state/index.ts";
+import { supervisorErrors } from "./errors.ts";
+import type { Job } from "./job.ts";
+import { jobTraits } from "./job-table.ts";
+import { scheduleProblems } from "./schedule-problems.ts";
+import type { SupervisedServer } from "./server.ts";
+import { retentionPolicyOf } from "./settings.ts";
+import type { SpaceMonitor } from "./space.ts";
+import { damagedBackups } from "./verification-schedule.ts";
+
+export interface StatusSources {
+  readonly main: MainOptions;
+  readonly version: string;
+  readonly now: () => number;
+  readonly entries: (server: string) => readonly CatalogEntry[];
+  readonly activeJobs: (server: string) => readonly Job[];
+  readonly blockers: (job: Job) => readonly Job[];
+  readonly jobState: (job: Job) => JobState | undefined;
+  readonly space: SpaceMonitor;
+  /** What the verifications that the daemon begins by itself have to say of a server. */
+  readonly verification?: (server: string) => readonly ProblemSummary[];
+}
+
+/** PostgreSQL's version number in its two parts (since 10: major × 10000 + minor). */
+export function identityOf(server: SupervisedServer, state: ServerState = server.state()): ServerIdentity {
+  return {
+    server: server.name,
+    majorVersion: Math.trunc(state.serverVersion / 10_000),
+    minorVersion: state.serverVersion % 10_000,
+  };
+}
+
+/** WAL that each backup keeps, from what is known to be stored. */
+export function walOfBackups(
+  server: SupervisedServer,
+  entries: readonly CatalogEntry[],
+): ReadonlyMap<string, BackupWal> {
+  return measureWal(
+    entries.flatMap(({ info }) => info ?? []),
+    server.wal.stretches,
+  );
+}
+
+export function backupSummaries(server: SupervisedServer, entries: readonly CatalogEntry[]): BackupSummary[] {
+  const wal = walOfBackups(server, entries);
+  return entries.map((entry) => ({
+    ...summariseEntry(server.name, entry, wal.get(entry.label)),
+    ...drillFacts(server, entry.label),
+  }));
+}
+
+/** What drills say of a backup. */
+export function drillFacts(
+  { drills }: Pick<SupervisedServer, "drills">,
+  label: string,
+): Pick<BackupSummary, "provenAt" | "drillFailure"> {
+  const { failure, provenAt } = drillsOf(label, drills);
+  return {
+    ...(provenAt === undefined ? {} : { provenAt }),
+    ...(failure === undefined ? {} : { drillFailure: failure.reason ?? "see its report" }),
+  };
+}
+
+/** The newest moment that was proven. */
+function provenOf({ drills }: SupervisedServer): Pick<ServerSummary, "proven"> {
+  const best = newestProven(drills);
+  if (best?.moment === undefined || best.moment === null) return {};
+  return { proven: { moment: best.moment, at: best.ended, label: best.label ?? "" } };
+}
+
+function streamOf(server: SupervisedServer, state: ServerState): StreamSummary {
+  const known = state.timeline > 0;
+  const lag = state.serverEndLsn > state.flushLsn ? state.serverEndLsn - state.flushLsn : 0n;
+  const { child } = server.receiver;
+  return {
+    state: child.state === "running" ? state.receiver : child.state,
+    slot: server.options.walSlot,
+    gaps: state.gaps,
+    ...(known
+      ? { timeline: state.timeline, flushedLsn: state.flushLsn, serverLsn: state.serverEndLsn, lagBytes: lag }
+      : {}),
+  };
+}
+
+const advice = ({ code, hint }: ErrorSpec): Pick<ErrorSpec, "code" | "hint"> => ({ code, hint });
+
+/** Directories of a server, which may lie on file systems of their own. */
+export function placesOf({ name, options }: SupervisedServer, { baseDir }: MainOptions): string[] {
+  const own = join(baseDir, serverLayout(name).directory);
+  return [baseDir, own, join(baseDir, serverLayout(name).wal), options.workspace];
+}
+
+function problemsOf(server: SupervisedServer, state: ServerState, sources: StatusSources): ProblemSummary[] {
+  const problems: ProblemSummary[] = [];
+  if (!server.online) {
+    problems.push({
+      ...advice(managementErrors.serverOffline.spec),
+      message: `the server is offline: nothing is received, and its slot ${server.options.walSlot} keeps WAL on it`,
+    });
+  }
+  if (server.archivingProblem !== undefined) {
+    const { code, message, hint } = server.archivingProblem;
+    problems.push({ code, message: `finished WAL is not archived, it stays in its raw form: ${message}`, hint });
+  }
+  problems.push(...(server.secondCopy?.problems() ?? []));
+  if (server.retentionProblem !== undefined) {
+    const { code, message, hint } = server.retentionProblem;
+    problems.push({ code, message: `what is not to be kept any more is not removed: ${message}`, hint });
+  }
+  if (server.problem !== undefined) {
+    problems.push({ code: server.problem.code, message: server.problem.message, hint: server.problem.hint });
+  } else if (state.error !== "") {
+    problems.push({
+      code: state.error,
+      message: `the receiver of ${server.name} is held up`,
+      hint: "The log of the daemon says more.",
+    });
+  }
+  if (state.gaps > 0) {
+    problems.push({
+      ...advice(supervisorErrors.walGap.spec),
+      message: state.gaps === 1 ? "a range of WAL is missing" : `${state.gaps} ranges of WAL are missing`,
+    });
+  }
+  problems.push(...damagedBackups(sources.entries(server.name)), ...(sources.verification?.(server.name) ?? []));
+  problems.push(...scheduleProblems(server, sources.entries(server.name), sources.now()));
+  problems.push(...server.findings);
+  return [...problems, ...sources.space.problems(placesOf(server, sources.main))];
+}
+
+/** Negative stands for "not set", as pgmoneta has it. */
+const unset = -1;
+
+/** A window in whole days, as far as pgmoneta's fields can say it; `policy` says what they cannot. */
+function retentionOf({ options }: SupervisedServer): Pick<ServerSummary, "retention" | "retentionPolicy"> {
+  const choice = options.retention;
+  const { weeks, months, years } = choice.kind === "calendar" ? choice : {};
+  const days =
+    choice.kind === "calendar"
+      ? choice.days
+      : choice.kind === "window"
+        ? Math.ceil(choice.seconds / 86_400)
+        : undefined;
+  return {
+    retention: { days: days ?? unset, weeks: weeks ?? unset, months: months ?? unset, years: years ?? unset },
+    retentionPolicy: formatPolicy(retentionPolicyOf(options)),
+  };
+}
+
+export function serverSummary(server: SupervisedServer, sources: StatusSources): ServerSummary {
+  const state = server.state();
+  const active = sources.activeJobs(server.name).filter((job) => job.state !== "waiting");
+  const runs = (command: string): boolean => active.some((job) => job.command === command);
+  const { workers, workspace } = server.options;
+  return {
+    ...identityOf(server, state),
+    online: server.online,
+    primary: !state.inRecovery,
+    checksums: state.checksums,
+    workers,
+    numberOfBackups: sources.entries(server.name).length,
+    serverSize: state.backupBytes + state.walBytes,
+    workspaceFreeSpace: sources.space.of(workspace).free,
+    hotStandbySize: 0,
+    ...retentionOf(server),
+    active: {
+      archive: runs("archive"),
+      backup: runs("backup"),
+      delete: runs("delete"),
+      restore: runs("restore"),
+      retention: runs("retention"),
+    },
+    stream: streamOf(server, state),
+    ...provenOf(server),
+    problems: problemsOf(server, state, sources),
+  };
+}
+
+export function serverDetails(server: SupervisedServer, sources: StatusSources): ServerDetails {
+  return {
+    ...serverSummary(server, sources),
+    backups: backupSummaries(server, sources.entries(server.name)),
+    jobs: jobSummaries(server.name, sources),
+    fips: false,
+  };
+}
+
+export function repositorySummary(servers: readonly SupervisedServer[], sources: StatusSources): RepositorySummary {
+  const { free, total } = sources.space.of(sources.main.baseDir);
+  const fullInMs = sources.space.fullInMs(sources.main.baseDir);
+  const used = servers.reduce((sum, server) => sum + server.state().backupBytes + server.state().walBytes, 0);
+  return {
+    usedSpace: used,
+    freeSpace: free,
+    totalSpace: total,
+    ...(fullInMs === undefined ? {} : { fullInMs }),
+    workers: sources.main.workers,
+    version: sources.version,
+  };
+}
+
+export function fipsMode(): boolean {
+  return getFips() === 1;
+}
+
+/** What a phase that pgmoneta has no number for counts as. */
+const usualPhase: Readonly<Record<string, ProgressPhase>> = {
+  backup: "base backup",
+  restore: "restore",
+  delete: "delete",
+  verify: "verify",
+  drill: "verify",
+};
+
+function phaseOf(job: Job, phase: string): ProgressPhase {
+  if (job.state === "waiting") return "none";
+  return Object.hasOwn(progressPhases, phase) ? (phase as ProgressPhase) : (usualPhase[job.command] ?? "none");
+}
+
+export function jobSummary(job: Job, sources: StatusSources): JobSummary {
+  const state = sources.jobState(job);
+  const done = state?.bytesDone ?? 0;
+  const total = state?.bytesTotal ?? 0;
+  const elapsedMs = Math.max(0, sources.now() - (job.started ?? job.submitted));
+  const rate = elapsedMs > 0 ? (done * 1000) / elapsedMs : 0;
+  const waitsFor = sources.blockers(job)[0];
+  return {
+    id: String(job.id),
+    server: job.server,
+    command: job.command,
+    state: job.state === "waiting" ? "waiting" : job.state === "cancelling" ? "cancelling" : "running",
+    phase: phaseOf(job, state?.phase ?? ""),
+    doneBytes: done,
+    totalBytes: total,
+    elapsedMs,
+    bytesPerSecond: rate,
+    ...(rate > 0 && total > done ? { remainingMs: ((total - done) * 1000) / rate } : {}),
+    ...(waitsFor === undefined ? {} : { reason: `waits for job ${waitsFor.id} (${waitsFor.command})` }),
+  };
+}
+
+/** Jobs of a server that an operator asked for and that have no outcome yet, running ones first. */
+export function jobSummaries(server: string, sources: StatusSources, command?: string): JobSummary[] {
+  return sources
+    .activeJobs(server)
+    .filter((job) => jobTraits[job.command].visible && (command === undefined || job.command === command))
+    .map((job) => jobSummary(job, sources));
+}

@@ -1,0 +1,190 @@
+/**
+ * The users and admins files, exchangeable with pgmoneta's: one `name:blob` a line, blob = base64 of
+ * salt ‖ IV ‖ AES-256-GCM ciphertext ‖ tag under the master key, whatever `encryption` says; `#` and `;`
+ * begin a comment. Lines that are not touched stay as they are.
+ */
+import { open, readFile, realpath, type FileHandle } from "node:fs/promises";
+import { dirname } from "node:path";
+import { lockOpenFile, MonetaError, writeFileDurably } from "../common/index.ts";
+import { openMessage, sealMessage, type MasterKey } from "../encryption/index.ts";
+import { decodeBase64 } from "./base64.ts";
+import { vaultErrors } from "./errors.ts";
+import { checkPassword } from "./password.ts";
+import { checkSealedFile, statIfThere } from "./permissions.ts";
+
+const cipher = "aes-256-gcm";
+/** Salt, IV and tag without any ciphertext. */
+const shortestBlob = 16 + 12 + 16;
+/** pgmoneta reads no longer one. */
+const longestName = 127;
+
+interface Entry {
+  readonly name: string;
+  readonly blob: Buffer;
+  /** Counted from 1. */
+  readonly line: number;
+}
+
+/** A users or admins file in memory; nothing is decrypted yet. */
+export interface UsersFile {
+  readonly path: string;
+  /** False when there is no file yet. */
+  readonly exists: boolean;
+  readonly lines: readonly string[];
+  readonly entries: readonly Entry[];
+}
+
+function damaged(path: string, line: number, what: string, cause?: unknown): MonetaError {
+  return vaultErrors.entriesDamaged(`${path}:${line}: ${what}`, { path, line }, cause);
+}
+
+function parse(path: string, text: string): UsersFile {
+  const lines = text.split(/\r?\n/);
+  if (lines.at(-1) === "") lines.pop();
+  const entries: Entry[] = [];
+  for (const [index, content] of lines.entries()) {
+    const trimmed = content.trim();
+    const line = index + 1;
+    if (trimmed === "" || trimmed.startsWith("#") || trimmed.startsWith(";")) continue;
+    const colon = trimmed.indexOf(":");
+    const name = trimmed.slice(0, Math.max(colon, 0)).trim();
+    const blob = decodeBase64(trimmed.slice(colon + 1).trim());
+    if (name === "" || blob === undefined || blob.length < shortestBlob)
+      throw damaged(path, line, "expected name:base64 of an encrypted password");
+    const earlier = entries.find((entry) => entry.name === name);
+    if (earlier !== undefined)
+      throw damaged(path, line, `expected each name once, but ${name} stands in line ${earlier.line} already`);
+    entries.push({ name, blob, line });
+  }
+  return { path, exists: true, lines, entries };
+}
+
+/**
+ * Reads a users or admins file without decrypting it; a file that is not there has no entries.
+ * Throws `UNSAFE_PERMISSIONS` or `USERS_FILE_DAMAGED`, the latter naming the line.
+ */
+export async function openUsersFile(path: string): Promise<UsersFile> {
+  const stats = await statIfThere(path);
+  if (stats === undefined) return { path, exists: false, lines: [], entries: [] };
+  checkSealedFile(path, stats);
+  try {
+    return parse(path, await readFile(path, "utf8"));
+  } catch (error) {
+    if (error instanceof MonetaError) throw error;
+    throw vaultErrors.unreadable(`"${path}" cannot be read`, { path }, error);
+  }
+}
+
+/** The names in the order of the file. */
+export function userNames(file: UsersFile): string[] {
+  return file.entries.map(({ name }) => name);
+}
+
+/** Names and passwords of a users or admins file; a line that this master key does not open is `USERS_FILE_DAMAGED`. */
+export async function readUsers(path: string, masterKey: MasterKey): Promise<ReadonlyMap<string, string>> {
+  return decryptUsers(await openUsersFile(path), masterKey);
+}
+
+/** The same for a file that was opened before. */
+export function decryptUsers(file: UsersFile, masterKey: MasterKey): ReadonlyMap<string, string> {
+  const passwords = new Map<string, string>();
+  for (const { name, blob, line } of file.entries) {
+    try {
+      const plain = openMessage(masterKey, cipher, blob);
+      passwords.set(name, new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plain));
+    } catch (error) {
+      throw damaged(file.path, line, `the password of ${name} cannot be decrypted with this master key`, error);
+    }
+  }
+  return passwords;
+}
+
+function checkName(name: string): void {
+  const refuse = (what: string): MonetaError =>
+    vaultErrors.userNameRefused(`the user name "${name}" ${what}`, { name });
+  if (name === "") throw refuse("is empty");
+  if (Buffer.byteLength(name) > longestName) throw refuse(`is longer than ${longestName} bytes`);
+  if (/[:\p{Cc}]/u.test(name) || name !== name.trim() || /^[#;]/.test(name))
+    throw refuse("cannot stand in a line of the file");
+}
+
+function entryLine(name: string, password: string, masterKey: MasterKey): string {
+  checkPassword(password);
+  return `${name}:${sealMessage(masterKey, cipher, Buffer.from(password, "utf8")).toString("base64")}`;
+}
+
+async function save(file: UsersFile, lines: readonly string[]): Promise<UsersFile> {
+  const text = lines.map((line) => `${line}\n`).join("");
+  try {
+    // A link stays a link: the file behind it is replaced.
+    const real = (await statIfThere(file.path)) === undefined ? file.path : await realpath(file.path);
+    await writeFileDurably(real, text, { mode: 0o600 });
+  } catch (error) {
+    throw vaultErrors.unreadable(`"${file.path}" cannot be written`, { path: file.path }, error);
+  }
+  return parse(file.path, text);
+}
+
+/** An editor that waits longer than this for another one is told so. Milliseconds. */
+const lockWaitMs = 10_000;
+
+/**
+ * Runs an edit, from reading to saving, while no other process edits a users or admins file of the same directory. The
+ * lock is one of the kernel on the directory: it leaves no file and ends with the process, however that ends. Throws
+ * `USERS_FILE_LOCKED` when somebody else has it for too long.
+ */
+export async function whileUsersFileIsOurs<T>(path: string, edit: () => Promise<T>): Promise<T> {
+  const real = (await statIfThere(path)) === undefined ? path : await realpath(path);
+  let directory: FileHandle;
+  try {
+    directory = await open(dirname(real), "r");
+  } catch (error) {
+    throw vaultErrors.unreadable(`the directory of "${path}" cannot be opened`, { path }, error);
+  }
+  try {
+    if (!(await lockOpenFile(directory.fd, { waitMs: lockWaitMs }))) {
+      throw vaultErrors.locked(`"${path}" is being changed by somebody else`, { path });
+    }
+    return await edit();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** Appends a user; one of that name must not be there (`USER_EXISTS`). The file is replaced durably, mode 0600. */
+export async function addUser(
+  file: UsersFile,
+  name: string,
+  password: string,
+  masterKey: MasterKey,
+): Promise<UsersFile> {
+  checkName(name);
+  if (file.entries.some((entry) => entry.name === name)) {
+    throw vaultErrors.userExists(`the user "${name}" is in "${file.path}" already`, { name, path: file.path });
+  }
+  return save(file, [...file.lines, entryLine(name, password, masterKey)]);
+}
+
+function entryOf(file: UsersFile, name: string): Entry {
+  const found = file.entries.find((entry) => entry.name === name);
+  if (found === undefined)
+    throw vaultErrors.userMissing(`the user "${name}" is not in "${file.path}"`, { name, path: file.path });
+  return found;
+}
+
+/** Replaces the password of a user that is there (`USER_MISSING`). */
+export async function editUser(
+  file: UsersFile,
+  name: string,
+  password: string,
+  masterKey: MasterKey,
+): Promise<UsersFile> {
+  const { line } = entryOf(file, name);
+  return save(file, file.lines.with(line - 1, entryLine(name, password, masterKey)));
+}
+
+/** Removes a user that is there (`USER_MISSING`). */
+export async function removeUser(file: UsersFile, name: string): Promise<UsersFile> {
+  const { line } = entryOf(file, name);
+  return save(file, file.lines.toSpliced(line - 1, 1));
+}

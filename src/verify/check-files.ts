@@ -1,0 +1,198 @@
+/** Reads every file of a backup as a restore does: one pass over the chunk index, several files at the same time. */
+import { createSemaphore, throwIfAborted, type Clock } from "../common/index.ts";
+import { createFileChecker, type FileChecker } from "../pipeline/index.ts";
+import { backupFiles, hashStoredFile, readBackupChunks, serverLayout, storedFileFacts, type BackupSource, type IndexedFile } from "../repository/index.ts";
+import type { PageReport, PageVerifierOptions } from "../postgres/index.ts";
+import { judge, type Finding, type Findings } from "./finding.ts";
+import { paced, type Pace } from "./pace.ts";
+import type { VerifiedFile, VerifyState } from "./verify-options.ts";
+
+export interface FilesCheck {
+  readonly source: BackupSource;
+  readonly clock: Clock;
+  readonly workers: number;
+  readonly pace: Pace | undefined;
+  /** How pages are to be looked at; undefined when the cluster had no checksums. */
+  readonly pages: Omit<PageVerifierOptions, "path"> | undefined;
+  readonly proven: ReadonlySet<string>;
+  readonly resume: VerifyState | undefined;
+  readonly findings: Findings;
+  readonly signal: AbortSignal;
+  /** Called with the plain bytes of each file that is dealt with. */
+  readonly done: (bytes: number) => void;
+  readonly onFile: (file: VerifiedFile) => void;
+  /** Called with states that are true: everything before them is dealt with. */
+  readonly reached: (state: VerifyState) => Promise<void>;
+}
+
+export interface CheckedFiles {
+  readonly files: number;
+  readonly bytes: number;
+  readonly skipped: number;
+}
+
+/** Checks all of them. Throws what says nothing about a file: a missing key, the end of the job. */
+export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
+  const { source, findings, resume, signal } = check;
+  const stop = new AbortController();
+  const all = AbortSignal.any([signal, stop.signal]);
+  const permits = Math.max(1, check.workers) * 4;
+  const semaphore = createSemaphore(permits);
+  const checker = createFileChecker({ threads: Math.max(1, check.workers) });
+  const running = new Set<Promise<void>>();
+  const sums = { files: resume?.files ?? 0, bytes: resume?.bytes ?? 0, skipped: 0 };
+  let told = { at: check.clock.monotonic(), cost: 0 };
+  let number = 0;
+  let failure: { readonly error: unknown } | undefined;
+
+  const rethrow = (): void => {
+    if (failure !== undefined) throw failure.error;
+  };
+
+  /** Nothing may be under way: a state is that everything before it is done. What could not be read is not. */
+  const tell = async (): Promise<void> => {
+    told = { at: check.clock.monotonic(), cost: 0 };
+    if (findings.unreadCount > 0) return;
+    const { files, bytes } = sums;
+    await check.reached({ entries: number, files, bytes, findings: [...findings.list], findingCount: findings.count, harmful: findings.harmful });
+  };
+  const isDue = (): boolean =>
+    check.pace === undefined ? told.cost >= statesEvery : check.clock.monotonic() - told.at >= statesEveryMs;
+
+  const start = (file: IndexedFile, weight: number): void => {
+    const task = checkFile({ ...check, source: { ...source, signal: all } }, checker, file, weight)
+      .then(() => {
+        sums.files += 1;
+        sums.bytes += file.size;
+        check.done(file.size);
+      })
+      .catch((error: unknown) => {
+        failure ??= { error };
+        stop.abort(error);
+      })
+      .finally(() => {
+        semaphore.release(weight);
+        running.delete(task);
+      });
+    running.add(task);
+  };
+
+  /** The proof of another backup is of its file: it says nothing of one that has taken the place of a further name of it. */
+  const isProven = async (file: IndexedFile): Promise<boolean> => {
+    const { server, info, storage } = source;
+    if (file.owner === undefined || file.owner === info.label || !check.proven.has(file.owner)) return false;
+    const name = file.path + file.suffix;
+    const layout = serverLayout(server);
+    return storage.isSameFile(layout.backupFile(info.label, name), layout.backupFile(file.owner, name));
+  };
+
+  const take = async (file: IndexedFile): Promise<void> => {
+    rethrow();
+    if (await isProven(file)) {
+      sums.skipped += 1;
+      check.done(file.size);
+      return;
+    }
+    if (isDue()) {
+      await Promise.all(running);
+      rethrow();
+      await tell();
+    }
+    const weight = Math.min(permits / 2, Math.max(1, file.chunks.length));
+    await semaphore.acquire(weight, all);
+    told.cost += file.storedSize + fileCost;
+    start(file, weight);
+  };
+
+  try {
+    await readBackupChunks(source.storage, source.server, source.info, {
+      async onEntry(entry) {
+        if (entry.kind === "file" && number >= (resume?.entries ?? 0)) await take(entry);
+        number += 1;
+      },
+    });
+  } catch (error) {
+    failure ??= { error };
+    stop.abort(error);
+  }
+  await Promise.all(running);
+  await checker.close();
+  throwIfAborted(signal);
+  rethrow();
+  await tell();
+  return sums;
+}
+
+/** Bytes, small files counted with what they cost, after which everything under way is waited for to tell a state. */
+const statesEvery = 512 * 1024 * 1024;
+const fileCost = 64 * 1024;
+/** Where the reading has a limit there is time for it. */
+const statesEveryMs = 2000;
+
+async function checkFile(check: FilesCheck, checker: FileChecker, file: IndexedFile, weight: number): Promise<void> {
+  const { source, findings, signal } = check;
+  const { storage, server, info } = source;
+  const { path, format, expected } = storedFileFacts(server, info, file);
+  const stored = file.path + file.suffix;
+  try {
+    const keys = format.encrypted ? await source.keys() : undefined;
+    const reader = paced(await storage.openFile(path), check.pace);
+    let report: PageReport | undefined;
+    try {
+      report = await checker.check({
+        source: reader,
+        format,
+        keys,
+        chunks: file.chunks,
+        headerSize: file.headerSize,
+        hash: info.own?.hash ?? "sha256",
+        expected,
+        pages: check.pages === undefined ? undefined : { ...check.pages, path: pathInCluster(file.path) },
+        concurrency: weight,
+        signal: source.signal ?? signal,
+      });
+    } finally {
+      await reader.close();
+    }
+    if (report !== undefined && report.badCount > 0) findings.add(pagesFinding(stored, file.digest, report));
+    else check.onFile({ path: file.path, digest: file.digest });
+  } catch (error) {
+    throwIfAborted(source.signal);
+    const verdict = await judge(error, { storage, path, size: file.storedSize });
+    if (!("kind" in verdict)) {
+      findings.addUnread(verdict);
+      return;
+    }
+    const plainly = verdict.kind === "changed" && !format.encrypted && format.compression === "none";
+    findings.add({
+      ...verdict,
+      place: "backup",
+      path: stored,
+      harmful: true,
+      original: file.digest,
+      calculated: plainly ? await digestOf(source, path) : undefined,
+    });
+  }
+}
+
+/** Of what was read as it lies there; undefined when it cannot be read a second time. */
+async function digestOf({ storage, info }: BackupSource, path: string): Promise<string | undefined> {
+  try {
+    return await hashStoredFile(storage, path, info.own?.hash ?? "sha256");
+  } catch {
+    // It is reported as changed; more is not known of it.
+    return undefined;
+  }
+}
+
+function pagesFinding(path: string, original: string, { badCount, bad }: PageReport): Finding {
+  const blocks = bad.map(({ block }) => block);
+  const pages = badCount === 1 ? `page ${blocks[0] ?? 0} has a wrong checksum` : `${badCount} pages have a wrong checksum`;
+  const reason = `${pages}: it was so on the server when the backup was taken`;
+  return { kind: "bad-page", place: "backup", path, reason, harmful: false, original, calculated: original, blocks };
+}
+
+/** As PostgreSQL places relation files: below the data directory, or the location of a tablespace. */
+function pathInCluster(path: string): string {
+  return path.slice((path.startsWith(`${backupFiles.data}/`) ? backupFiles.data.length : path.indexOf("/")) + 1);
+}

@@ -1,0 +1,76 @@
+/** A report as yes or no, and as plain values that travel to whoever asked. */
+import { serverLayout, type HashAlgorithm } from "../repository/index.ts";
+import { verifyErrors } from "./errors.ts";
+import type { Finding, FindingPlace } from "./finding.ts";
+import type { VerifiedFile, VerifyReport } from "./verify-options.ts";
+
+/** How many files an answer names; more are only counted. */
+export const largestFileList = 100_000;
+
+/** A report without types of ours: JSON of it travels between processes. */
+export interface PlainReport {
+  readonly server: string;
+  readonly majorVersion: number;
+  readonly minorVersion: number;
+  readonly label: string;
+  /** Where the backup and the WAL of its server lie, absolute. */
+  readonly directory: string;
+  readonly walDirectory: string;
+  readonly hash: HashAlgorithm;
+  readonly files: number;
+  readonly bytes: number;
+  readonly skipped: number;
+  readonly segments: number;
+  readonly elapsedMs: number;
+  readonly findings: readonly PlainFinding[];
+  readonly findingCount: number;
+  readonly harmful: number;
+  readonly unread: readonly { readonly path: string; readonly reason: string }[];
+  readonly unreadCount: number;
+  /** What is as it was stored, when that was asked for. */
+  readonly all: readonly VerifiedFile[];
+}
+export interface PlainFinding {
+  readonly kind: string;
+  readonly place: FindingPlace;
+  readonly path: string;
+  readonly reason: string;
+  readonly harmful: boolean;
+  readonly original: string | null;
+  readonly calculated: string | null;
+  readonly blocks: readonly number[];
+}
+
+/** @param root of the repository */
+export function plainReport(root: string, server: string, report: VerifyReport, all: readonly VerifiedFile[]): PlainReport {
+  const { info, findings, ...rest } = report;
+  const { label, majorVersion, minorVersion } = info;
+  const layout = serverLayout(server);
+  const places = { directory: `${root}/${layout.backup(label)}`, walDirectory: `${root}/${layout.wal}` };
+  return { ...rest, server, majorVersion, minorVersion, label, ...places, findings: findings.map(plainFinding), all };
+}
+
+const plainFinding = ({ original, calculated, blocks, ...finding }: Finding): PlainFinding => ({
+  ...finding,
+  original: original ?? null,
+  calculated: calculated ?? null,
+  blocks: blocks ?? [],
+});
+
+/** Throws unless everything was read and is as it was stored: VERIFY_FOUND_DAMAGE, VERIFY_INCOMPLETE, the report in its details. */
+export function requireGood(report: PlainReport): void {
+  const { server, label, findingCount, harmful, unreadCount, findings, unread } = report;
+  const details = { server, label, report: JSON.stringify(report) };
+  if (findingCount > 0) {
+    const first = findings.find((one) => one.harmful === harmful > 0) ?? findings[0];
+    const what = findingCount === 1 ? "one finding" : `${findingCount} findings`;
+    const means = harmful > 0 ? "it cannot be restored" : "it can be restored all the same";
+    const named = first === undefined ? "" : `: ${first.path} (${first.kind}): ${first.reason}`;
+    throw verifyErrors.damaged(`backup ${label} of ${server} has ${what}, ${means}${named}`, details);
+  }
+  if (unreadCount > 0) {
+    const [first] = unread;
+    const files = unreadCount === 1 ? "one file" : `${unreadCount} files`;
+    throw verifyErrors.incomplete(`${files} of backup ${label} of ${server} could not be read: ${first?.reason ?? ""}`, details);
+  }
+}

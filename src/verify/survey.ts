@@ -1,0 +1,89 @@
+/** A first pass over the chunk index: what there has to be, and what is needed before the files are read. */
+import { createPathFingerprints, pathToBytes } from "../postgres/index.ts";
+import { backupFiles, dataPath, readBackupChunks, readDigestList, serverLayout, type BackupInfo, type IndexedFile } from "../repository/index.ts";
+import { nameState, type Storage } from "../storage/index.ts";
+import type { CheckedMetadata } from "./check-metadata.ts";
+import { judge, type Findings } from "./finding.ts";
+import { createPathSum } from "./path-sum.ts";
+
+export interface Survey {
+  readonly files: number;
+  /** Plain bytes. */
+  readonly bytes: number;
+  readonly controlFile: IndexedFile | undefined;
+  readonly label: IndexedFile | undefined;
+  /** False for a path in the directory of the backup that belongs to nothing in it. Asked once for each. */
+  belongs(path: string): boolean;
+}
+
+/** Surveys a backup whose chunk index is sound. Compares the list of stored digests with it, if that is sound too. */
+export async function survey(storage: Storage, server: string, info: BackupInfo, metadata: CheckedMetadata, findings: Findings): Promise<Survey> {
+  const known = createPathFingerprints();
+  const due = createPathSum();
+  const special = new Map<string, IndexedFile>();
+  const wanted = [dataPath("global/pg_control"), dataPath("backup_label")];
+  const digests: Readonly<Record<string, string>> = info.own?.digests ?? {};
+  const list = info.own === undefined ? "" : backupFiles.digests(info.own.hash);
+  for (const name of [backupFiles.info, ...Object.keys(digests)]) known.add(pathToBytes(name));
+  for (const [name, digest] of Object.entries(digests)) if (name !== list) due.add(name, digest);
+  const totals = await readBackupChunks(storage, server, info, {
+    onEntry(entry) {
+      if (entry.kind === "directory") return;
+      const path = entry.kind === "file" ? entry.path + entry.suffix : entry.path;
+      known.add(pathToBytes(path));
+      if (entry.kind !== "file") return;
+      due.add(path, entry.storedDigest);
+      if (wanted.includes(entry.path)) special.set(entry.path, entry);
+    },
+  });
+  if (metadata.list) await compareList(storage, serverLayout(server).backupFile(info.label, list), list, due.value, findings);
+  return {
+    files: totals.files,
+    bytes: totals.bytes,
+    controlFile: special.get(dataPath("global/pg_control")),
+    label: special.get(dataPath("backup_label")),
+    belongs: (path) => !known.add(pathToBytes(path)),
+  };
+}
+
+/** The list is what `sha256sum -c` goes by: it has to name every stored file with its digest, and no other. */
+async function compareList(storage: Storage, path: string, name: string, due: string, findings: Findings): Promise<void> {
+  const listed = createPathSum();
+  try {
+    const reader = await storage.openFile(path);
+    try {
+      for await (const { path: file, digest } of readDigestList(reader)) listed.add(file, digest);
+    } finally {
+      await reader.close();
+    }
+    if (listed.value === due) return;
+    const reason = "it does not list what the backup holds";
+    findings.add({ kind: "changed", place: "backup", path: name, reason, harmful: false });
+  } catch (error) {
+    const verdict = await judge(error, { storage, path, size: undefined });
+    if ("kind" in verdict) findings.add({ ...verdict, place: "backup", path: name, harmful: true });
+    else findings.addUnread(verdict);
+  }
+}
+
+/** Looks through the directory of the backup for what does not belong there. */
+export async function findSurplus(storage: Storage, server: string, label: string, due: Survey, findings: Findings): Promise<void> {
+  const root = serverLayout(server).backup(label);
+  const look = async (below: string): Promise<void> => {
+    for await (const { name, kind } of storage.entries(`${root}${below}`)) {
+      const path = `${below}/${name}`;
+      if (kind === "directory") await look(path);
+      // What a crash left of a change of the metadata; the next start of the daemon removes it.
+      else if (below === "" && nameState(name).state !== "visible") continue;
+      else if (!due.belongs(path.slice(1))) {
+        findings.add({ kind: "surplus", place: "backup", path: path.slice(1), reason: "it does not belong to the backup", harmful: false });
+      }
+    }
+  };
+  try {
+    await look("");
+  } catch (error) {
+    const verdict = await judge(error, { storage, path: root, size: undefined });
+    if (!("kind" in verdict)) findings.addUnread(verdict);
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * One finished segment gets its final form: through the pipeline into a file that nobody sees yet, read back, made
+ * visible, recorded, and only then the raw one goes. A crash between any two steps leaves at least one whole form,
+ * and the next run begins where the last one can be proven to have come.
+ */
+import type { DataKey } from "../encryption/index.ts";
+import { readStoredFile, type FileMeasures, type HashAlgorithm, type Pipeline } from "../pipeline/index.ts";
+import { serverLayout, type WalInventory, type WalRecord } from "../repository/index.ts";
+import { storageErrors, type RandomReader, type Storage } from "../storage/index.ts";
+import { walErrors } from "./errors.ts";
+import { earlierForms, recordedForm } from "./earlier-forms.ts";
+
+export interface ArchiveSegmentOptions {
+  readonly storage: Storage;
+  readonly inventory: WalInventory;
+  readonly pipeline: Pipeline;
+  readonly hash: HashAlgorithm;
+  readonly dataKey: DataKey | undefined;
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+  /** What raw segments are read into, piece by piece; one of them at a time. */
+  readonly block: Buffer;
+}
+
+/**
+ * Resolves with the record of the segment. Throws WAL_SEGMENT_MALFORMED, WAL_SEGMENT_CONFLICT (a stored form of the
+ * segment has other content), WAL_READ_BACK_FAILED, or what the storage throws; the raw segment is still there then.
+ */
+export async function archiveSegment(segment: string, options: ArchiveSegmentOptions): Promise<WalRecord> {
+  const { storage, inventory, pipeline } = options;
+  const layout = serverLayout(inventory.server);
+  const rawPath = layout.walFile(segment);
+  await refuseWrongSize(rawPath, options);
+
+  const finished = await recordedForm(segment, options);
+  const record = finished ?? (await makeAndRecord(segment, options));
+  if (record.suffix === "") return record;
+  await storage.removeFile(rawPath);
+  return record;
+
+  async function makeAndRecord(name: string, around: ArchiveSegmentOptions): Promise<WalRecord> {
+    const earlier = await earlierForms(name, around);
+    const made = recordOf(name, await throughPipeline(rawPath, name, around), around);
+    await inventory.record(made);
+    for (const suffix of earlier) if (suffix !== pipeline.suffix) await storage.removeFile(layout.walFile(name + suffix));
+    return made;
+  }
+}
+
+async function refuseWrongSize(path: string, { storage, inventory }: ArchiveSegmentOptions): Promise<void> {
+  const size = (await storage.stat(path))?.size;
+  if (size === inventory.segmentSize) return;
+  throw walErrors.segmentMalformed(`"${path}" has ${size ?? 0} bytes instead of ${inventory.segmentSize}`, { path, size: size ?? 0 });
+}
+
+async function throughPipeline(rawPath: string, segment: string, options: ArchiveSegmentOptions): Promise<FileMeasures> {
+  const { storage, inventory, pipeline } = options;
+  const path = serverLayout(inventory.server).walFile(segment + pipeline.suffix);
+  if (pipeline.suffix === "") return await feed(rawPath, pipeline.openFile(nowhere), options);
+  const sink = await storage.createFile(path);
+  try {
+    const measures = await feed(rawPath, pipeline.openFile(sink), options);
+    await readBack(sink.temporaryPath, measures, options);
+    // What a run that was cut off made visible was compared before, and is replaced by what is about to be recorded.
+    await sink.commit({ replace: true });
+    return measures;
+  } catch (error) {
+    // What is left of it is recognised by its name and removed later; the reason is what matters.
+    await sink.abort().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function feed(rawPath: string, file: ReturnType<Pipeline["openFile"]>, { storage, signal, block }: ArchiveSegmentOptions): Promise<FileMeasures> {
+  let raw: RandomReader | undefined;
+  try {
+    raw = await storage.openFile(rawPath);
+    for (let offset = 0; offset < raw.size; offset += block.length) {
+      signal.throwIfAborted();
+      // It takes a copy.
+      await file.write(await raw.read(offset, block.length, block));
+    }
+  } catch (error) {
+    await file.abort();
+    throw error;
+  } finally {
+    await raw?.close();
+  }
+  return await file.finish();
+}
+
+/** What lies there must decode to what was received: a compressor, a disk or a memory that lies is found now, not at a restore. */
+async function readBack(path: string, measures: FileMeasures, options: ArchiveSegmentOptions): Promise<void> {
+  const { storage, pipeline, dataKey, hash, signal } = options;
+  const source = await storage.openFile(path);
+  const { plainSize, plainDigest, storedSize, storedDigest, headerSize, chunks } = measures;
+  try {
+    await readStoredFile(
+      {
+        source,
+        format: { compression: pipeline.spec.compression, encrypted: pipeline.spec.encryption !== "none" },
+        keys: (id) => (id === dataKey?.id ? dataKey : undefined),
+        chunks,
+        headerSize,
+        hash,
+        expected: { plainSize, plainDigest, storedSize, storedDigest },
+        concurrency: 2,
+        signal,
+      },
+      () => Promise.resolve(),
+    );
+  } catch (error) {
+    if (signal.aborted || storageErrors.inputOutput.is(error)) throw error;
+    throw walErrors.readBackFailed(`"${source.name}" does not read back as what was received`, { path }, error);
+  } finally {
+    await source.close();
+  }
+}
+
+function recordOf(segment: string, measures: FileMeasures, options: ArchiveSegmentOptions): WalRecord {
+  const { plainSize, plainDigest, plainCrc32c, storedSize, storedDigest, headerSize, chunks } = measures;
+  return {
+    segment,
+    suffix: options.pipeline.suffix,
+    hash: options.hash,
+    plainSize,
+    plainDigest,
+    plainCrc32c,
+    storedSize,
+    storedDigest,
+    headerSize,
+    chunks,
+    archivedAt: options.now(),
+  };
+}
+
+/** A segment that is stored as it is only gets measured. */
+const nowhere = {
+  write: (): Promise<void> => Promise.resolve(),
+  close: (): Promise<void> => Promise.resolve(),
+  abort: (): Promise<void> => Promise.resolve(),
+};

@@ -1,0 +1,16 @@
+/** The system calls of a segment being received that can fail in ways which must be tried: a full disk, a disk that refuses a sync. */
+import { fdatasyncSync, fsyncSync, readSync, writeSync } from "node:fs";
+
+export interface SegmentCalls {
+  read(fd: number, target: Uint8Array, position: number): number;
+  write(fd: number, data: Uint8Array, position: number): number;
+  datasync(fd: number): void;
+  sync(fd: number): void;
+}
+
+export const systemSegmentCalls: SegmentCalls = {
+  read: (fd, target, position) => readSync(fd, target, 0, target.length, position),
+  write: (fd, data, position) => writeSync(fd, data, 0, data.length, position),
+  datasync: fdatasyncSync,
+  sync: fsyncSync,
+};

@@ -1,0 +1,147 @@
+/** Lines 11 to 13: memory of a backup, what the daemon takes while nothing happens, and how fast it starts. */
+import { copyFile, mkdir } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import type { Cluster } from "../../support/postgres-cluster.ts";
+import { runOrFail } from "../../support/processes.ts";
+import { processTable, readProportional, treeOf } from "../measure/index.ts";
+import type { Contender } from "../measure/index.ts";
+import { prepareMoneta } from "../setting/index.ts";
+import { monetaBackup, withReleases } from "./contenders.ts";
+import { absoluteGoal, figureOf, largest, wall } from "./goal.ts";
+import type { BenchContext, Line, Verdict } from "./line.ts";
+
+const MB = 1024 * 1024;
+
+export const memoryLine: Line = {
+  number: 11,
+  title: "peak memory of a backup, workers = 2",
+  run: async (context) => {
+    const verdicts: Verdict[] = [];
+    const notes: string[] = [];
+    for (const [what, of] of [["standard cluster", context.standard], ["many relations", context.manyRelations]] as const) {
+      await withReleases(async (atEnd) => {
+        const settings = { compression: "zstd", encryption: "aes-256-gcm", workers: 2 };
+        const contender = await monetaBackup(context, await of(), atEnd, "Moneta", settings);
+        const contests = await context.compare([contender], { runs: 1 });
+        verdicts.push(absoluteGoal(`${what}: ≤ 200 MB resident (job)`, "MB", scaled(figureOf(contests, "Moneta", largest), 1 / MB), { atMost: 200 }));
+        const [contest] = contests;
+        const warmUp = contest?.warmUp;
+        if (warmUp !== undefined) notes.push(`${what}: daemon, receiver and job together ${megabytes(warmUp.treeResident)} resident, ${megabytes(warmUp.treeProportional)} proportional`);
+        if (contest?.failure !== undefined) throw new Error(contest.failure);
+      });
+    }
+    return { rounds: [], verdicts, notes };
+  },
+};
+
+export const idleLine: Line = {
+  number: 12,
+  title: "idle",
+  run: async (context) => {
+    const seconds = context.runs === 1 ? 10 : 60;
+    const one = await idle(context, 1, seconds);
+    const three = await idle(context, 3, seconds);
+    return {
+      rounds: [],
+      verdicts: [
+        absoluteGoal("1 server: ≤ 70 MB proportional", "MB", one.megabytes, { atMost: 70 }),
+        absoluteGoal("1 server: ≤ 0.3 % of a core", "%", one.percent, { atMost: 0.3 }),
+        absoluteGoal("each further server: ≤ 25 MB proportional", "MB", (three.megabytes - one.megabytes) / 2, { atMost: 25 }),
+        absoluteGoal("3 servers: ≤ 0.3 % of a core", "%", three.percent, { atMost: 0.3 }),
+      ],
+      notes: [`Measured over ${seconds} s, when the archiver has ended; 3 servers: ${three.megabytes.toFixed(1)} MB`],
+    };
+  },
+};
+
+async function idle(context: BenchContext, servers: number, seconds: number): Promise<{ megabytes: number; percent: number }> {
+  const cluster = await context.standard();
+  return withReleases(async (atEnd) => {
+    const moneta = await prepareMoneta({ cluster, servers, env: await nodeOfItsOwn(context) });
+    atEnd(moneta.destroy);
+    const contests = await context.compare(
+      [
+        {
+          name: "Moneta",
+          role: "moneta",
+          surroundings: { daemon: moneta.daemon.pid },
+          async prepare() {
+            await moneta.start();
+            await pause(5);
+          },
+          run: () => pause(seconds),
+          async after() {
+            const value = proportionalOf(moneta.daemon.pid());
+            await moneta.stop();
+            return { value };
+          },
+        },
+      ],
+      // Looking closely at the memory of an idle process is more work than all that it does: once, at the end.
+      { runs: 1, warmUp: false },
+    );
+    const sample = contests[0]?.samples[0];
+    if (sample?.value === undefined) throw new Error(contests[0]?.failure ?? "no run");
+    return { megabytes: sample.value / MB, percent: (sample.cpuSeconds / sample.wallSeconds) * 100 };
+  });
+}
+
+/** Bytes of the daemon and its children, shared pages divided. */
+function proportionalOf(daemon: number | undefined): number {
+  const tree = treeOf(daemon === undefined ? [] : [daemon], processTable());
+  const shares = tree.map(({ pid }) => readProportional(pid) ?? Number.NaN);
+  return shares.length === 0 ? Number.NaN : shares.reduce((sum, share) => sum + share, 0);
+}
+
+/** A copy of Node's program: pages that the daemon shares with the benchmark itself would halve its proportional share. */
+async function nodeOfItsOwn(context: BenchContext): Promise<{ PATH: string }> {
+  const directory = join(context.scratch, "node");
+  await mkdir(directory, { recursive: true });
+  await copyFile(process.execPath, join(directory, "node"));
+  return { PATH: [directory, process.env["PATH"] ?? ""].join(delimiter) };
+}
+
+export const startLine: Line = {
+  number: 13,
+  title: "start to first ping; one command",
+  run: async (context) => {
+    const cluster: Cluster = await context.standard();
+    return withReleases(async (atEnd) => {
+      const moneta = await prepareMoneta({ cluster });
+      atEnd(moneta.destroy);
+      const start: Contender = {
+        name: "Moneta, start to first ping",
+        role: "moneta",
+        surroundings: { daemon: moneta.daemon.pid },
+        run: async () => {
+          await moneta.launch();
+          await moneta.untilPing();
+        },
+        after: moneta.stop,
+      };
+      // In the surroundings of the daemon: certificates of the environment would cost it more than its start.
+      const env = { PATH: process.env["PATH"] };
+      const node: Contender = { name: "node, nothing to do", role: "floor", run: async () => void (await runOrFail(process.execPath, ["-e", "0"], { env })) };
+      const starts = await context.compare([start, node]);
+      await moneta.start();
+      const surroundings = { daemon: moneta.daemon.pid };
+      const command: Contender = { name: "moneta-cli ping", role: "moneta", surroundings, run: async () => void (await moneta.daemon.ask(["ping"])) };
+      const commands = await context.compare([command], { runs: context.runs * 2 });
+      return {
+        rounds: [{ title: "Start, and one command", metric: "wall", contests: [...starts, ...commands] }],
+        verdicts: [
+          absoluteGoal("start to first ping ≤ 0.35 s", "s", figureOf(starts, start.name, wall), { atMost: 0.35 }),
+          absoluteGoal("one command ≤ 0.08 s", "s", figureOf(commands, command.name, wall), { atMost: 0.08 }),
+        ],
+      };
+    });
+  },
+};
+
+function scaled(figure: ReturnType<typeof figureOf>, by: number): ReturnType<typeof figureOf> {
+  return typeof figure === "number" ? figure * by : figure;
+}
+
+const megabytes = (bytes: number | undefined): string => `${((bytes ?? Number.NaN) / MB).toFixed(0)} MB`;
+
+const pause = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));

@@ -1,0 +1,73 @@
+/** Line 16: recovery that fetches its WAL by restore_command, against the same recovery with plain segments in pg_wal. */
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { runOnDirectory } from "../../support/postgres-cluster.ts";
+import type { Cluster } from "../../support/postgres-cluster.ts";
+import { waitFor } from "../../support/wait-for.ts";
+import type { Contender } from "../measure/index.ts";
+import { writeWal } from "../setting/index.ts";
+import type { Moneta } from "../setting/index.ts";
+import { newMoneta, withReleases } from "./contenders.ts";
+import { ratioGoal, wall } from "./goal.ts";
+import type { BenchContext, Line } from "./line.ts";
+
+/** As the source's; nobody archives what the recovered server writes. */
+const SETTINGS = { shared_buffers: "512MB", max_wal_size: "8GB", fsync: true, archive_mode: false };
+
+export const recoveryLine: Line = {
+  number: 16,
+  title: "recovery through restore_command",
+  run: (context) =>
+    withReleases(async (atEnd) => {
+      const source = await context.standard();
+      const moneta = await newMoneta(context, source, atEnd, { compression: "zstd", encryption: "aes-256-gcm" });
+      await moneta.start();
+      await moneta.backup();
+      const end = await writeWal(source, context.walMegabytes);
+      await waitFor(
+        "the WAL has arrived",
+        async () => (await source.value(`SELECT coalesce(bool_and(flush_lsn >= '${end}'), false) FROM pg_stat_replication`)) === "t",
+        { deadlineMs: 300_000, everyMs: 100 },
+      );
+      await moneta.untilIdle();
+      await moneta.stop();
+      const contests = await context.compare([
+        contender(context, moneta, "plain segments in pg_wal", "floor", "--copy-wal"),
+        contender(context, moneta, "Moneta's restore_command", "moneta"),
+      ]);
+      return {
+        rounds: [{ title: `Recovery of ${(context.walMegabytes / 1000).toFixed(1)} GB of WAL, zstd and AES-256`, metric: "wall", contests }],
+        verdicts: [ratioGoal("≤ 1.15 × plain segments in pg_wal", contests, "Moneta's restore_command", "plain segments in pg_wal", wall, { atMost: 1.15 })],
+        notes: ["The processor seconds of restore_command are the server's, whose children they are."],
+      };
+    }),
+};
+
+function contender(context: BenchContext, moneta: Moneta, name: string, role: Contender["role"], ...flags: string[]): Contender {
+  const target = join(context.scratch, "recovery");
+  let restored: Cluster | undefined;
+  return {
+    name,
+    role,
+    surroundings: { server: () => restored?.pid() },
+    async prepare() {
+      await mkdir(target);
+      await moneta.start();
+      await moneta.restore(target, ...flags);
+      await moneta.stop();
+      const [directory = ""] = await readdir(target);
+      restored = await runOnDirectory({ major: 15, dataDir: join(target, directory), settings: SETTINGS, start: false });
+    },
+    async run() {
+      const server = restored;
+      await server?.start();
+      await waitFor("recovery is over", async () => (await server?.value("SELECT pg_is_in_recovery()")) === "f", { everyMs: 50, deadlineMs: 600_000 });
+    },
+    async after() {
+      await restored?.stop("immediate");
+      await restored?.destroy();
+      restored = undefined;
+      await rm(target, { recursive: true, force: true });
+    },
+  };
+}

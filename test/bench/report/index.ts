@@ -1,0 +1,3 @@
+export * from "./chart.ts";
+export * from "./print.ts";
+export * from "./report.ts";

@@ -1,0 +1,262 @@
+/** Repositories that pgmoneta 0.22 wrote, in all its forms: restored without it, moved, archived; and what is refused of them. */
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  symlinkSync,
+} from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect } from "vitest";
+import { archive, ownAccount } from "../../../src/archive/index.ts";
+import { commonErrors } from "../../../src/common/index.ts";
+import { deriveMasterKey, type KeyRing, type MasterKey } from "../../../src/encryption/index.ts";
+import { openCatalog } from "../../../src/repository/index.ts";
+import { openClusterStream, restore, type RestoreOptions } from "../../../src/restore/index.ts";
+import { openLocalStorage } from "../../../src/storage/index.ts";
+import { insertMarkers, markersIn } from "../../support/marker-table.ts";
+import { layBackup, layWal, type PgmonetaForm, type TakenBackup } from "../../support/pgmoneta-repository.ts";
+import { createCluster, type Cluster } from "../../support/postgres-cluster.ts";
+import { requires } from "../../support/requires.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
+import { createRestoredRun } from "./pgmoneta-run.ts";
+import { dependencies, program } from "./rig.ts";
+
+const segmentSize = 1024 * 1024;
+const bin = "/usr/lib/postgresql/15/bin";
+let cluster: Cluster;
+let master: MasterKey;
+let received: string;
+let first: TakenBackup;
+let second: TakenBackup;
+
+const lsnLine = (data: string, name: string): string =>
+  new RegExp(`^${name}: ([0-9A-F/]+)`, "m").exec(readFileSync(join(data, "backup_label"), "utf8"))?.[1] ?? "";
+
+async function take(label: string, oid: number, location: string): Promise<TakenBackup> {
+  const { path } = temporaryDirectory({ prefix: "mbase" });
+  const { host, port, user } = cluster.connectionOptions;
+  const [data, space] = [join(path, "data"), join(path, "space")];
+  const args = [
+    "-h",
+    host,
+    "-p",
+    String(port),
+    "-U",
+    user,
+    "-D",
+    data,
+    "-Fp",
+    "-X",
+    "fetch",
+    "-c",
+    "fast",
+    "--no-sync",
+  ];
+  execFileSync(join(bin, "pg_basebackup"), [...args, "--manifest-checksums=SHA512", "-T", `${location}=${space}`], {
+    stdio: "pipe",
+  });
+  const manifest = JSON.parse(readFileSync(join(data, "backup_manifest"), "utf8")) as {
+    "WAL-Ranges": { "End-LSN": string }[];
+  };
+  return {
+    label,
+    data,
+    tablespaces: [{ name: "spare", oid, location, directory: space }],
+    start: lsnLine(data, "START WAL LOCATION"),
+    end: manifest["WAL-Ranges"][0]?.["End-LSN"] ?? "",
+    minorVersion: 18,
+    segmentSize,
+  };
+}
+
+beforeAll(async () => {
+  if (!existsSync(join(bin, "pg_basebackup"))) return;
+  master = await deriveMasterKey("a long pass phrase", Buffer.alloc(16, 1));
+  // Small segments: what compresses them takes most of the time.
+  cluster = await createCluster({ walSegmentSize: segmentSize });
+  const { path: location } = temporaryDirectory({ unprivileged: true });
+  await cluster.sql(`CREATE TABLESPACE spare LOCATION '${location}'`);
+  await cluster.sql("CREATE TABLE kept TABLESPACE spare AS SELECT g, md5(g::text) FROM generate_series(1, 5000) g");
+  const oid = Number(await cluster.value("SELECT oid FROM pg_tablespace WHERE spcname = 'spare'"));
+  await cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta', true)");
+  await insertMarkers(cluster, 1, 5);
+  first = await take("20261120090138", oid, location);
+  await insertMarkers(cluster, 6, 10);
+  second = await take("20261120100138", oid, location);
+  await insertMarkers(cluster, 11, 12);
+  received = temporaryDirectory({ prefix: "mwal" }).path;
+  const { host, port, user } = cluster.connectionOptions;
+  const end = await cluster.value("SELECT pg_current_wal_flush_lsn()");
+  const args = [
+    "-h",
+    host,
+    "-p",
+    String(port),
+    "-U",
+    user,
+    "-D",
+    received,
+    "--slot",
+    "pgmoneta",
+    "--endpos",
+    end,
+    "-n",
+    "--no-sync",
+  ];
+  execFileSync(join(bin, "pg_receivewal"), args, { stdio: "pipe" });
+});
+afterAll(async () => {
+  await cluster?.destroy();
+});
+
+/** A repository with the second backup, or with both, the second one linked to the first. */
+async function lay(form: Omit<PgmonetaForm, "masterKey">, both: boolean): Promise<string> {
+  const root = temporaryDirectory({ prefix: "mpgm" }).path;
+  const full = { ...form, masterKey: master };
+  if (both) await layBackup(root, "primary", first, full);
+  const links = await layBackup(root, "primary", second, full, both ? first : undefined);
+  expect(links > 500).toBe(both);
+  await layWal(root, "primary", received, full);
+  return root;
+}
+
+function optionsFor(root: string, more: Partial<RestoreOptions> = {}): RestoreOptions {
+  const ring: KeyRing = Object.assign(() => undefined, { master });
+  return {
+    storage: openLocalStorage(root),
+    server: "primary",
+    backup: "newest",
+    position: null,
+    directory: temporaryDirectory({ prefix: "mrest", unprivileged: true }).path,
+    copyWal: true,
+    workers: 2,
+    keys: async () => ring,
+    program,
+    ...more,
+  };
+}
+
+const { describe, it } = requires("pg_basebackup", "postgres-15", "zstd", "bzip2");
+
+describe("a backup that pgmoneta took", () => {
+  for (const [compression, encryption] of [
+    ["none", "none"],
+    ["zstd", "aes-256-gcm"],
+    ["gzip", "aes-128-gcm"],
+    ["bzip2", "aes-192-gcm"],
+  ] as const) {
+    it(`is restored byte for byte (${compression}, ${encryption})`, async () => {
+      const root = await lay({ compression, encryption }, false);
+      const { plan } = await restore(optionsFor(root, { position: "immediate" }), dependencies());
+      expect(plan.backup.label).toBe(second.label);
+      for (const path of ["global/1262", "base/1/1259", "PG_VERSION"]) {
+        expect(readFileSync(join(plan.directory, path)).equals(readFileSync(join(second.data, path))), path).toBe(true);
+      }
+      expect(readdirSync(join(plan.directory, "pg_wal")).length).toBeGreaterThan(0);
+    });
+  }
+
+  it("and its links are read where the repository lies now; PostgreSQL starts on it and replays all WAL (lz4, encrypted)", async () => {
+    const before = await lay({ compression: "lz4", encryption: "aes-256-gcm" }, true);
+    const root = `${before}-moved`;
+    renameSync(before, root);
+    try {
+      const { plan } = await restore(optionsFor(root), dependencies());
+      const copy = await createRestoredRun(plan.directory);
+      try {
+        expect(await markersIn(copy)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        expect(await copy.value("SELECT count(*) FROM kept")).toBe("5000");
+      } finally {
+        await copy.destroy();
+      }
+      const old = await restore(optionsFor(root, { backup: first.label, position: "immediate" }), dependencies());
+      const earlier = await createRestoredRun(old.plan.directory);
+      try {
+        expect(await markersIn(earlier)).toEqual([1, 2, 3, 4, 5]);
+      } finally {
+        await earlier.destroy();
+      }
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  });
+
+  const archiveOptions = (directory: string, compression: "none" | "zstd") => ({
+    server: "primary",
+    directory,
+    spec: { compression, encryption: "none" as const },
+    dataKey: undefined,
+    memoryBytes: 8 * 1024 * 1024,
+    workers: 2,
+    owner: ownAccount(),
+  });
+
+  it("is archived, and unpacked by tar is what was restored", async () => {
+    const root = await lay({ compression: "gzip", encryption: "none" }, false);
+    const directory = temporaryDirectory({ prefix: "march" }).path;
+    const deps = dependencies();
+    const made = await archive(archiveOptions(directory, "none"), {
+      ...deps,
+      async openCluster() {
+        const stream = await openClusterStream(optionsFor(root, { directory }), deps);
+        return { ...stream, label: stream.plan.backup.label, endTime: Date.parse(stream.plan.backup.endTime) };
+      },
+    });
+    execFileSync("tar", ["-xf", made.file, "-C", directory]);
+    const data = join(directory, `primary-${second.label}`);
+    for (const path of ["global/1262", "global/pg_control", "base/1/1259"]) {
+      expect(readFileSync(join(data, path)).equals(readFileSync(join(second.data, path))), path).toBe(true);
+    }
+    expect(readdirSync(join(data, "pg_tblspc", String(second.tablespaces[0]?.oid)))).toHaveLength(1);
+  });
+
+  it("is no archive when it is given up in the middle, and leaves nothing", async () => {
+    const root = await lay({ compression: "none", encryption: "none" }, false);
+    const directory = join(temporaryDirectory({ prefix: "march" }).path, "new", "place");
+    const cancelled = new AbortController();
+    const deps = dependencies(cancelled.signal);
+    const made = archive(archiveOptions(directory, "zstd"), {
+      ...deps,
+      progress: ({ bytesDone }) => {
+        if (bytesDone > 1024 * 1024) cancelled.abort(commonErrors.aborted("an operator cancelled it"));
+      },
+      async openCluster() {
+        const stream = await openClusterStream(optionsFor(root, { directory }), deps);
+        return { ...stream, label: stream.plan.backup.label, endTime: 0 };
+      },
+    });
+    await expect(made).rejects.toMatchObject({ code: "ABORTED" });
+    expect(existsSync(join(directory, ".."))).toBe(false);
+  });
+
+  it("is refused when a file is damaged, missing, or a link leads elsewhere", async () => {
+    const root = await lay({ compression: "lz4", encryption: "none" }, true);
+    const home = join(root, "primary", "backup");
+    const attempt = (backup: string): Promise<unknown> =>
+      restore(optionsFor(root, { backup, position: "immediate" }), dependencies());
+    const stored = join(home, first.label, "data/base/1/1259.lz4");
+    const whole = readFileSync(stored);
+    truncateSync(stored, statSync(stored).size - 1);
+    // The second backup has a link to it.
+    for (const label of [first.label, second.label])
+      await expect(attempt(label)).rejects.toMatchObject({ code: "STORED_FILE_DAMAGED" });
+    unlinkSync(stored);
+    for (const label of [first.label, second.label])
+      await expect(attempt(label)).rejects.toMatchObject({ code: "BACKUP_DAMAGED" });
+    const link = join(home, second.label, "data/base/1/1259.lz4");
+    unlinkSync(link);
+    symlinkSync("/etc/passwd", link);
+    await expect(attempt(second.label)).rejects.toMatchObject({
+      code: "BACKUP_DAMAGED",
+      message: expect.stringContaining("/etc/passwd") as string,
+    });
+    expect(whole.length).toBeGreaterThan(0);
+    expect(await openCatalog(openLocalStorage(root), "primary").list()).toHaveLength(2);
+  });
+});

@@ -1,0 +1,248 @@
+/** A verification says yes exactly when a restore does, and finds besides what does not hinder one. */
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { messageOf } from "../../../src/common/index.ts";
+import { rootHistory, segmentsOfRange } from "../../../src/postgres/index.ts";
+import { serverLayout, type BackupInfo } from "../../../src/repository/index.ts";
+import { storageErrors, type LocalStorage } from "../../../src/storage/index.ts";
+import { createMasterKey, readMasterKey } from "../../../src/vault/index.ts";
+import type { VerifyState } from "../../../src/verify/index.ts";
+import { corrupt, corruptionKinds } from "../../support/corruption.ts";
+import { createCluster, type Cluster } from "../../support/postgres-cluster.ts";
+import { seededNumbers } from "../../support/sample-bytes.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
+import { repositoryFiles, type RepositoryFile } from "../restore/corruption-world.ts";
+import { createRig, type Rig } from "../restore/rig.ts";
+import { askVerify, verifyBackup } from "./asking.ts";
+
+let source: Cluster;
+let rig: Rig;
+let plain: BackupInfo;
+let sealed: BackupInfo;
+let spoilt: BackupInfo;
+let sharing: BackupInfo;
+let relation: string;
+const spoiltBlock = 3;
+
+beforeAll(async () => {
+  const keyFile = join(temporaryDirectory().path, "keys", "master.key");
+  mkdirSync(join(keyFile, ".."), { mode: 0o700 });
+  await createMasterKey(keyFile, randomBytes(16).toString("hex"));
+  source = await createCluster();
+  await source.sql("CREATE TABLE kept AS SELECT g, md5(g::text) AS v FROM generate_series(1, 5000) g");
+  rig = await createRig(source, { masterKey: await readMasterKey(keyFile), masterKeyFile: keyFile });
+  plain = await rig.backup();
+  sealed = await rig.backup({ compression: "zstd", encryption: "aes-256-gcm" });
+  await rig.archive({ encryption: "aes-256-gcm" });
+  // F05: a page of the source goes bad; the backup is an exact copy of it.
+  await source.sql("CHECKPOINT");
+  relation = await source.value("SELECT pg_relation_filepath('kept')");
+  await source.stop("fast");
+  spoil(join(source.dataDir, relation), spoiltBlock);
+  await source.start();
+  spoilt = await rig.backup({ compression: "zstd" });
+  sharing = await rig.backup({ compression: "zstd" }, { link: true });
+  await rig.stopReceiver();
+}, 120_000);
+afterAll(() => source.destroy());
+
+function spoil(path: string, block: number): void {
+  const bytes = readFileSync(path);
+  const at = block * 8192 + 5000;
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}
+
+const backupPath = (info: BackupInfo, name: string): string => rig.storage.absolutePath(serverLayout(rig.server).backupFile(info.label, name));
+const walPath = (name: string): string => rig.storage.absolutePath(serverLayout(rig.server).walFile(name));
+
+describe("a backup that is what was stored", () => {
+  it.each(["plain", "sealed"])("%s: every file is read, and its WAL", async (which) => {
+    const info = which === "plain" ? plain : sealed;
+    const files: string[] = [];
+    const report = await verifyBackup(rig, info.label, {}, { onFile: ({ path }) => files.push(path) });
+    expect(report).toMatchObject({ findings: [], findingCount: 0, harmful: 0, unread: [], skipped: 0 });
+    expect(report.files).toBe(info.own?.fileCount);
+    expect(new Set(files).size).toBe(report.files);
+    expect(files).toContain("data/PG_VERSION");
+    const needed = [...segmentsOfRange(rootHistory(info.startTimeline), info.startLsn, info.endLsn, 16 << 20)];
+    expect(report.segments).toBe(needed.length);
+  });
+
+  it("goes on where an earlier verification was stopped, and reads nothing twice", async () => {
+    const states: VerifyState[] = [];
+    const clock = stepping();
+    await verifyBackup(rig, plain.label, { rateBytes: 1e12 }, { clock, checkpoint: async (state) => void states.push(state) });
+    expect(states.length).toBeGreaterThan(3);
+    const half = states[Math.floor(states.length / 2)];
+    const before = states[0]?.files ?? 0;
+    if (half === undefined) throw new Error("no state");
+    expect(half.files).toBeGreaterThan(before);
+    const read: string[] = [];
+    const report = await verifyBackup(rig, plain.label, { resume: half }, { onFile: ({ path }) => read.push(path) });
+    expect(report).toMatchObject({ findingCount: 0, files: plain.own?.fileCount });
+    expect(read.length).toBe((plain.own?.fileCount ?? 0) - half.files);
+    // What had been found before the stop is in the report of the rest.
+    const finding = { kind: "changed", place: "backup", path: "data/x", reason: "it was", harmful: true } as const;
+    const noted = { ...half, findings: [finding], findingCount: 1, harmful: 1 };
+    expect(await verifyBackup(rig, plain.label, { resume: noted })).toMatchObject({ findings: [finding], findingCount: 1, harmful: 1 });
+  });
+
+  it("F02: what it shares with a proven backup is not read again, but only where it is the same file", async () => {
+    const proven = new Set([spoilt.label]);
+    const whole = await verifyBackup(rig, sharing.label, { proven });
+    expect(whole).toMatchObject({ harmful: 0, unread: [] });
+    expect(whole.skipped).toBeGreaterThan(100);
+    expect(whole.files + whole.skipped).toBe(sharing.own?.fileCount);
+    // One of its own in the place of the shared one, and none at all: the other backup's proof says nothing of these.
+    const [changed, missing] = ["data/PG_VERSION.zstd", "data/pg_hba.conf.zstd"] as const;
+    const changing = corrupt("one byte replaced", { path: backupPath(sharing, changed), other: "", twin: undefined }, () => 7);
+    const away = join(temporaryDirectory().path, "away");
+    renameSync(backupPath(sharing, missing), away);
+    const report = await verifyBackup(rig, sharing.label, { proven }).finally(() => {
+      changing?.undo();
+      renameSync(away, backupPath(sharing, missing));
+    });
+    expect(Object.fromEntries(report.findings.map(({ path, kind }) => [path, kind]))).toMatchObject({ [changed]: "changed", [missing]: "missing" });
+    expect(report.harmful).toBe(2);
+    expect(await verifyBackup(rig, spoilt.label)).toMatchObject({ harmful: 0 });
+  });
+
+  it("is read no faster than it may be", async () => {
+    let slept = 0;
+    const clock = { ...stepping(), monotonic: () => 0, sleep: async (ms: number) => void (slept += ms) };
+    await verifyBackup(rig, plain.label, { rateBytes: 1_000_000 }, { clock });
+    // Time stands still, so that each wait is for all bytes before it as well: the last one is for all there are.
+    expect(slept / 1000).toBeGreaterThan(plain.storedBytes / 1_000_000);
+  });
+});
+
+/** A clock on which every look takes a second. */
+function stepping() {
+  let now = 0;
+  return { now: () => Date.now(), monotonic: () => (now += 1000), sleep: () => Promise.resolve() };
+}
+
+describe("what is found", () => {
+  it("a file that does not belong there: listed, and no reason to refuse a restore", async () => {
+    const path = backupPath(plain, "data/base/stranger");
+    writeFileSync(path, "x");
+    const report = await verifyBackup(rig, plain.label).finally(() => rmSync(path));
+    expect(report).toMatchObject({ harmful: 0, findingCount: 1, findings: [{ kind: "surplus", path: "data/base/stranger" }] });
+  });
+
+  it("missing, truncated, changed files, each by its name and kind, all at once", async () => {
+    const [missing, cut, changed] = ["data/PG_VERSION", `data/${relation}`, "data/pg_hba.conf"] as const;
+    const away = `${missing}.away`;
+    const cutting = corrupt("cut somewhere", { path: backupPath(plain, cut), other: "", twin: undefined }, () => 8192 * 7);
+    const changing = corrupt("one byte replaced", { path: backupPath(plain, changed), other: "", twin: undefined }, () => 77);
+    renameSync(backupPath(plain, missing), backupPath(plain, away));
+    const report = await verifyBackup(rig, plain.label).finally(() => {
+      renameSync(backupPath(plain, away), backupPath(plain, missing));
+      cutting?.undo();
+      changing?.undo();
+    });
+    const found = Object.fromEntries(report.findings.map(({ path, kind, harmful }) => [path, [kind, harmful]]));
+    expect(found).toEqual({
+      [missing]: ["missing", true],
+      [cut]: ["truncated", true],
+      [changed]: ["changed", true],
+      [away]: ["surplus", false],
+    });
+    const hba = report.findings.find(({ path }) => path === changed);
+    expect(hba?.calculated).toMatch(/^[0-9a-f]{64}$/);
+    expect(hba?.calculated).not.toBe(hba?.original);
+  });
+
+  it("F05: a page that was bad on the server, with its block, and no other: the backup is what was sent", async () => {
+    const report = await verifyBackup(rig, spoilt.label);
+    expect(spoilt.own?.badPages).toBe(1);
+    expect(report).toMatchObject({ harmful: 0, findingCount: 1, unread: [] });
+    expect(report.findings[0]).toMatchObject({ kind: "bad-page", path: `data/${relation}.zstd`, blocks: [spoiltBlock] });
+  });
+
+  it("a segment that is missing within the range to consistency", async () => {
+    const first = sealed.firstSegment;
+    const name = readdirSync(rig.storage.absolutePath(serverLayout(rig.server).wal)).find((each) => each.startsWith(first)) ?? "";
+    renameSync(walPath(name), walPath(`away-${name}`));
+    try {
+      const report = await verifyBackup(rig, sealed.label);
+      expect(report.findings).toMatchObject([{ kind: "missing", place: "wal", path: first, harmful: true }]);
+      await expect(rig.restore({ backup: sealed.label, position: "immediate" })).rejects.toThrow(first);
+    } finally {
+      renameSync(walPath(`away-${name}`), walPath(name));
+    }
+  });
+
+  it("a file that cannot be read is no damage, and no yes either", async () => {
+    const failing = `data/${relation}`;
+    const storage: LocalStorage = {
+      ...rig.storage,
+      async openFile(path) {
+        if (path.endsWith(failing)) throw storageErrors.inputOutput(`could not read "${path}": EIO`, { path });
+        return rig.storage.openFile(path);
+      },
+    };
+    const states: VerifyState[] = [];
+    const report = await verifyBackup(rig, plain.label, { storage }, { checkpoint: async (state) => void states.push(state) });
+    expect(report).toMatchObject({ findingCount: 0, harmful: 0, unreadCount: 1, files: plain.own?.fileCount });
+    expect(report.unread[0]?.reason).toMatch(/EIO/);
+    // Nothing may go on behind it as if it had been read.
+    expect(states).toEqual([]);
+  });
+});
+
+describe("D10: random corruptions", () => {
+  const rounds = 40;
+  it(`${rounds} of them: verify and restore say the same, and verify finds each in the backup it is asked about`, async () => {
+    const random = seededNumbers(20_261_130);
+    const files = repositoryFiles(rig.storage.root, rig.server).filter(({ relative }) => statSync(join(rig.storage.root, rig.server, relative)).size > 0);
+    const byKind = new Map<string, RepositoryFile[]>();
+    for (const file of files) byKind.set(file.kind, [...(byKind.get(file.kind) ?? []), file]);
+    const kinds = [...byKind.keys()];
+    const infos = new Map([plain, sealed, spoilt].map((info) => [info.label, info]));
+    const answers = { yes: 0, no: 0 };
+    const problems: string[] = [];
+    for (let round = 0; round < rounds; ) {
+      const of = byKind.get(kinds[round % kinds.length] ?? "") ?? [];
+      const file = of[random() % of.length];
+      const other = files[random() % files.length];
+      if (file === undefined || other === undefined) throw new Error("no file");
+      const twins = files.filter((each) => each.label !== file.label && each.relative.slice(21) === file.relative.slice(21));
+      const kind = corruptionKinds[random() % corruptionKinds.length] ?? "";
+      const corruption = corrupt(kind, { path: file.absolute, other: other.absolute, twin: twins[random() % Math.max(1, twins.length)]?.absolute }, random);
+      if (corruption === undefined) continue;
+      const label = file.label ?? [...infos.keys()][random() % infos.size] ?? "";
+      try {
+        const verified = await askVerify(rig, label);
+        const restored = await restores(label);
+        answers[verified.answer] += 1;
+        const own = corruption.changed.some((path) => path.includes(label));
+        const where = `round ${round}, ${label}: ${corruption.what}`;
+        if (verified.answer !== restored.answer) problems.push(`${where}: verify says ${verified.answer} (${verified.said}), restore ${restored.answer} (${restored.said})`);
+        const usual = label === spoilt.label ? 1 : 0;
+        if (own && verified.answer === "yes" && verified.findings === usual) problems.push(`${where}: verify finds nothing`);
+      } finally {
+        corruption.undo();
+      }
+      round += 1;
+    }
+    expect(problems).toEqual([]);
+    expect(answers.no).toBeGreaterThan(rounds / 3);
+    expect(answers.yes).toBeGreaterThan(0);
+  }, 240_000);
+
+  async function restores(backup: string): Promise<{ readonly answer: "yes" | "no"; readonly said: string }> {
+    const directory = temporaryDirectory({ prefix: "mver", unprivileged: true });
+    try {
+      await rig.restore({ backup, position: "immediate", directory: directory.path });
+      return { answer: "yes", said: "" };
+    } catch (error) {
+      return { answer: "no", said: messageOf(error) };
+    } finally {
+      await directory.remove();
+    }
+  }
+});

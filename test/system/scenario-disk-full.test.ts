@@ -1,0 +1,138 @@
+/**
+ * H03: the repository's file system gets full while WAL arrives and a backup runs. What cannot be stored fails with
+ * the reason, nothing half-done is called complete, the receiver waits and acknowledges nothing more, and when there
+ * is space again it all goes on by itself, without a hole.
+ */
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createDaemon, type Daemon } from "../support/daemon.ts";
+import { insertMarkers } from "../support/marker-table.ts";
+import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
+import { run, runOrFail } from "../support/processes.ts";
+import { requires } from "../support/requires.ts";
+import { sampleBytes } from "../support/sample-bytes.ts";
+import { needsForSmallFilesystem, onSmallFilesystem, seenBy } from "../support/small-filesystem.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { ask, serverStatus } from "./daemon-observation.ts";
+
+const segmentSize = 1024 * 1024;
+/** Bytes that PostgreSQL's compression of long values cannot make smaller. */
+const noise = sampleBytes(10_000, "noise").toString("hex");
+
+requires("unshare", "cmp", ...needsForSmallFilesystem()).describe("a full file system", () => {
+  let cluster: Cluster;
+  let daemon: Daemon;
+  beforeAll(async () => {
+    cluster = await createCluster({ walSegmentSize: segmentSize, settings: { wal_keep_size: "200MB" } });
+    daemon = await createDaemon({
+      servers: [{ name: "primary", cluster, settings: { max_rate: 4_000_000 } }],
+      settings: { compression: "none" },
+      launcher: ({ baseDir }) => onSmallFilesystem(baseDir, "60m"),
+    });
+    await daemon.waitUntilStreaming("primary");
+  });
+  afterAll(async () => {
+    await daemon.destroy();
+    await cluster.destroy();
+  });
+
+  const place = (...path: readonly string[]): string => seenBy(daemon.pid() ?? 0, join(daemon.baseDir, ...path));
+  /** As the user that the daemon runs as: nobody else is known on that file system. */
+  const shell = (command: string): Promise<string> =>
+    runOrFail("sh", ["-c", command, "sh", place()], { unprivileged: true });
+  /** Without `mebibytes`: until nothing more goes in. */
+  const fill = (mebibytes?: number): Promise<unknown> => {
+    const limit = mebibytes === undefined ? "" : `count=${mebibytes * 16}`;
+    const command = `dd if=/dev/zero of="$1/filler" bs=64k ${limit}`;
+    return run("sh", ["-c", command, "sh", place()], { unprivileged: true });
+  };
+  const freeAgain = (): Promise<string> => shell('rm "$1/filler"');
+  const names = async (directory: string): Promise<string[]> =>
+    (await shell(`ls -A "$1/primary/${directory}"`)).split("\n").filter((name) => name !== "");
+
+  const position = async (): Promise<bigint> => lsnOf(await cluster.value("SELECT flush_lsn FROM pg_stat_replication"));
+  const codes = async (): Promise<string[]> => {
+    const { Problems } = await serverStatus(daemon, "primary");
+    return Array.isArray(Problems) ? Problems.map((problem: { Code: string }) => problem.Code) : [];
+  };
+
+  it("ends a backup with the reason and leaves nothing of it; WAL waits on the server, and goes on when there is space", async () => {
+    await insertMarkers(cluster, 1, 10, noise);
+    const client = await daemon.startCli(["backup", "primary"], { format: "raw" });
+    await waitFor(
+      "bytes of the backup arrive",
+      async () => Number((await serverStatus(daemon, "primary")).Jobs[0]?.["Done"] ?? 0) > 0,
+      { seen: () => daemon.log().slice(-1500) },
+    );
+    await fill();
+    // The path, the bytes that it was about, and those that are missing, unless the last of others' were free again.
+    const missing = new RegExp(`could not [a-z ]+ "${daemon.baseDir}/primary/.*" \\([0-9]+ bytes\\): .*ENOSPC.*; [0-9]+ bytes are free(, [0-9]+ are missing| now)`);
+    const { status, stdout } = await client.finished;
+    const { Outcome } = JSON.parse(stdout) as { Outcome: Readonly<Record<string, unknown>> };
+    expect([status, Outcome]).toEqual([
+      30,
+      expect.objectContaining({ Status: false, Code: "STORAGE_FULL", Error: 113, Message: expect.stringMatching(missing) as unknown }),
+    ]);
+    await waitFor("nothing of it is left", async () => (await names("backup")).length === 0, {
+      seen: () => daemon.log().slice(-1500),
+    });
+
+    await fill();
+    await insertMarkers(cluster, 11, 210, noise);
+    await waitFor("the receiver says why it waits", async () => (await codes()).includes("WAL_DISK_FULL"), {
+      seen: () => daemon.log().slice(-1500),
+    });
+    const stands = await position();
+    await insertMarkers(cluster, 211, 220, noise);
+    // The connection is held and answered, and nothing is acknowledged that is not there.
+    expect(await position()).toBe(stands);
+    expect(lsnOf(await cluster.value("SELECT pg_current_wal_flush_lsn()"))).toBeGreaterThan(stands);
+    const broken = await shell(
+      `find "$1/primary/wal" -type f -name '????????????????????????' ! -size ${segmentSize}c`,
+    );
+    expect(broken).toBe("");
+    const refused = await daemon.cli(["backup", "primary"], { format: "none" });
+    expect(refused.status).not.toBe(0);
+    expect(refused.stderr).toMatch(/full|space/);
+
+    await freeAgain();
+    const end = lsnOf(await cluster.value("SELECT pg_switch_wal()"));
+    await waitFor("everything is received", async () => (await position()) >= end, {
+      seen: () => daemon.log().slice(-1500),
+    });
+    // The archiver met the full disk as well; its next attempt ends its complaint.
+    await waitFor("nothing is complained of any longer", async () => (await codes()).length === 0, {
+      seen: () => daemon.log().slice(-1500),
+    });
+  });
+
+  it("leaves every segment as the server has it, without a hole", async () => {
+    const segments = (await names("wal")).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
+    expect(segments.length).toBeGreaterThan(3);
+    const first = Number.parseInt(segments[0]?.slice(16) ?? "", 16);
+    expect(segments).toEqual(
+      segments.map((_, index) => `0000000100000000${(first + index).toString(16).toUpperCase().padStart(8, "0")}`),
+    );
+    for (const name of segments) {
+      await runOrFail("cmp", [place("primary", "wal", name), join(cluster.dataDir, "pg_wal", name)], {
+        unprivileged: true,
+      });
+    }
+  });
+
+  it("is no place for a backup that cannot fit, which is said before anything is written; one that fits is taken", async () => {
+    await fill(40);
+    const { status, json } = await daemon.cli(["backup", "primary"], { format: "raw" });
+    expect([status, json?.Outcome]).toEqual([30, expect.objectContaining({ Status: false, Code: "BACKUP_NO_SPACE" })]);
+    expect(await names("backup")).toEqual([]);
+    await freeAgain();
+    const backup = await ask(daemon, "backup", "primary");
+    expect(backup).toMatchObject({ Valid: 1 });
+    expect(await names("backup")).toEqual([backup["Backup"]]);
+  });
+});
+
+function lsnOf(text: string): bigint {
+  const [high = "", low = ""] = text.split("/");
+  return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
+}

@@ -1,0 +1,248 @@
+/**
+ * J01: whatever the umask, nobody else can read or change what the programs write, and files with secrets that
+ * others can read are refused. J02: neither the password of a server nor the master pass phrase shows up in the list
+ * of processes, in core dumps, in logs of the most talkative level, in answers, in messages of failure, or in the repository.
+ */
+import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { join, relative } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createDaemon, type Daemon } from "../support/daemon.ts";
+import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
+import { run } from "../support/processes.ts";
+import { giveToUnprivileged } from "../support/unprivileged-user.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { ask, childrenTitled, serverStatus } from "./daemon-observation.ts";
+
+/** Everything that quoting, formatting, redaction and shells stumble over. */
+const password = `Zürich "4" 'x' \\ #1; =%s $(id) \u{1F511}`;
+/** What the harness makes the master key of. */
+const passphrase = "a master key for tests";
+/** Files that the test itself wrote. */
+const ours = ["etc/pgmoneta.conf", "etc/pgmoneta_cli.conf"];
+
+let cluster: Cluster;
+let daemon: Daemon;
+let umask: number;
+/** All that the commands of this file printed. */
+const said: string[] = [];
+
+beforeAll(async () => {
+  cluster = await createCluster({
+    settings: { password_encryption: "scram-sha-256" },
+    hba: ["local all postgres trust", "local replication all scram-sha-256", "local all all scram-sha-256"],
+  });
+  umask = process.umask(0);
+  daemon = await createDaemon({
+    servers: [{ name: "primary", cluster, password, settings: { max_rate: 4_000_000 } }],
+    settings: { log_level: "trace", encryption: "aes", compression: "gzip" },
+  });
+  await daemon.waitUntilStreaming("primary");
+});
+afterAll(async () => {
+  process.umask(umask);
+  await daemon.destroy();
+  await cluster.destroy();
+});
+
+async function cli(...args: readonly string[]): Promise<number | null> {
+  const { status, stdout, stderr } = await daemon.cli(args, { format: "none" });
+  said.push(stdout, stderr);
+  return status;
+}
+
+function everythingBelow(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !ours.includes(relative(daemon.root, path)));
+}
+
+/** The spellings in which a secret could come out. */
+function spellings(secret: string): Buffer[] {
+  const bytes = Buffer.from(secret);
+  const texts = [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    secret.replaceAll("'", "''"),
+    encodeURIComponent(secret),
+    bytes.toString("base64"),
+    bytes.toString("hex"),
+  ];
+  return [...new Set(texts)].map((text) => Buffer.from(text));
+}
+
+const secrets = [...spellings(password), ...spellings(passphrase)];
+const betrays = (where: Buffer): boolean => secrets.some((secret) => where.includes(secret));
+
+function processFile(pid: number, name: string): Buffer {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`);
+  } catch {
+    // It ended meanwhile.
+    return Buffer.alloc(0);
+  }
+}
+
+describe("under umask 000", () => {
+  it("nobody else can read what daemon, jobs, clients and moneta-admin write", async () => {
+    expect(await cli("backup", "primary")).toBe(0);
+    expect(await cli("-L", join(daemon.root, "cli.log"), "status")).toBe(0);
+    await cluster.sql("SELECT pg_switch_wal()");
+    await waitFor("a segment is archived", () =>
+      readdirSync(join(daemon.baseDir, "primary", "wal")).some((name) => name.endsWith(".gz.aes")),
+    );
+    const open: string[] = [];
+    let sockets = 0;
+    for (const path of everythingBelow(daemon.root)) {
+      // The daemon goes on working: a temporary file may have got its name since the walk.
+      const stats = lstatSync(path, { throwIfNoEntry: false });
+      if (stats === undefined || stats.isSymbolicLink()) continue;
+      sockets += stats.isSocket() ? 1 : 0;
+      const allowed = stats.isSocket() ? 0o660 : stats.isDirectory() ? 0o700 : path.endsWith(".pid") ? 0o640 : 0o600;
+      if ((stats.mode & 0o777 & ~allowed) !== 0)
+        open.push(`${relative(daemon.root, path)} ${(stats.mode & 0o777).toString(8)}`);
+    }
+    expect(open).toEqual([]);
+    expect(sockets).toBe(1);
+    // The look was at something.
+    const paths = everythingBelow(daemon.root).map((path) => relative(daemon.root, path));
+    expect(paths).toEqual(
+      expect.arrayContaining([
+        "cli.log",
+        "home/.pgmoneta/master.key",
+        "etc/pgmoneta_users.conf",
+        "backup/.moneta.lock",
+      ]),
+    );
+    expect(paths.filter((path) => path.includes("/keys/")).length).toBeGreaterThan(0);
+    expect(paths.filter((path) => /\/data\/.*\.gz\.aes$/.test(path)).length).toBeGreaterThan(500);
+  });
+
+  it.each([
+    ["the master key", "home/.pgmoneta/master.key", 0o640, 0o600],
+    ["the directory of the master key", "home/.pgmoneta", 0o750, 0o700],
+    ["the users file", "etc/pgmoneta_users.conf", 0o604, 0o600],
+  ])("%s that others can read is refused by every program", async (_what, path, wrong, right) => {
+    const full = join(daemon.root, path);
+    await daemon.stop();
+    chmodSync(full, wrong);
+    try {
+      const started = await daemon.startExpectingFailure();
+      expect(started.status).toBeGreaterThan(0);
+      expect(started.stderr).toContain(`"${full}" has mode 0${wrong.toString(8)}, expected 0${right.toString(8)}`);
+      const admin = await daemon.admin([
+        "-f",
+        join(daemon.configDir, "pgmoneta_users.conf"),
+        "-U",
+        "x",
+        "-P",
+        "yyyyyyyy",
+        "user",
+        "add",
+      ]);
+      expect([admin.status, admin.stderr]).toEqual([expect.any(Number), expect.stringContaining(full)]);
+      expect(admin.status).toBeGreaterThan(0);
+    } finally {
+      chmodSync(full, right);
+    }
+    await daemon.start();
+    await daemon.waitUntilStreaming("primary");
+  });
+});
+
+describe("passwords and pass phrases", () => {
+  it("are in no command line, no environment and no core dump while everything runs", async () => {
+    const client = await daemon.startCli(["backup", "primary"], { format: "none" });
+    await waitFor("the backup runs", () => childrenTitled(daemon, "backup primary").length > 0);
+    const pids = [daemon.pid() ?? 0, client.pid, ...daemon.children()];
+    expect(pids.length).toBeGreaterThan(3);
+    const shown = pids.filter((pid) => betrays(processFile(pid, "cmdline")) || betrays(processFile(pid, "environ")));
+    expect(shown).toEqual([]);
+    // Nor would a core dump of any of them hold memory (core(5)); one that has ended by now has no filter.
+    const filters = pids.map((pid) => processFile(pid, "coredump_filter").toString()).filter((text) => text !== "");
+    expect(new Set(filters)).toEqual(new Set(["00000000\n"]));
+    expect(filters.length).toBeGreaterThan(3);
+    const { status, stdout, stderr } = await client.finished;
+    said.push(stdout, stderr);
+    expect(status).toBe(0);
+  });
+
+  it("are in no answer, whether a command succeeds or fails", async () => {
+    for (const words of [
+      "ping",
+      "status",
+      "status details",
+      "list-backup primary",
+      "info primary newest",
+      "progress primary backup",
+    ]) {
+      for (const format of ["text", "json", "raw"] as const) {
+        const { status, stdout, stderr } = await daemon.cli(words.split(" "), { format });
+        expect([words, status]).toEqual([words, 0]);
+        said.push(stdout, stderr);
+      }
+    }
+    // The server refuses the password, and says so in words of its own.
+    await cluster.sql("ALTER ROLE moneta PASSWORD 'another'");
+    await cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication");
+    await waitFor("the refusal is seen", async () =>
+      JSON.stringify((await serverStatus(daemon, "primary"))["Problems"]).includes("password authentication failed"),
+    );
+    said.push(JSON.stringify(await ask(daemon, "status", "details")));
+    expect(await cli("status", "details")).toBe(0);
+    expect(await cli("backup", "primary")).not.toBe(0);
+    expect(await cli("info", "primary", "20200101000000")).not.toBe(0);
+    expect(await cli("-P", password, "ping")).not.toBeNull();
+    expect(said.filter((text) => betrays(Buffer.from(text)))).toEqual([]);
+    expect(said.join("").length).toBeGreaterThan(5000);
+  });
+
+  it("are in no file of a restored server, whatever becomes of it", async () => {
+    for (const [index, position] of ["primary", "replica"].entries()) {
+      const place = join(daemon.root, `restored${index}`);
+      mkdirSync(place);
+      giveToUnprivileged(place);
+      const restored = await ask(daemon, "restore", "primary", "newest", position, place);
+      said.push(JSON.stringify(restored));
+      const files = everythingBelow(place).filter((path) => lstatSync(path).isFile());
+      expect(files.filter((path) => betrays(readFileSync(path)))).toEqual([]);
+      const open = everythingBelow(place).filter((path) => (lstatSync(path).mode & 0o077) !== 0);
+      expect(open).toEqual([]);
+      expect(files.length).toBeGreaterThan(500);
+      const settings = readFileSync(join(String(restored["Directory"]), "postgresql.auto.conf"), "utf8");
+      expect(settings).toContain("restore_command");
+      expect(settings.includes("primary_conninfo = 'host=")).toBe(position === "replica");
+    }
+  });
+
+  it("are in no log, in no file of the repository and in no file of the surroundings", async () => {
+    expect(/log_level = trace/.test(readFileSync(daemon.configFile, "utf8")) && daemon.log().includes("DEBUG")).toBe(
+      true,
+    );
+    expect(betrays(Buffer.from(daemon.log()))).toBe(false);
+    const files = everythingBelow(daemon.root).filter((path) => lstatSync(path).isFile());
+    const telling = files.filter((path) => betrays(readFileSync(path))).map((path) => relative(daemon.root, path));
+    // The file whose only purpose it is.
+    expect(telling).toEqual(["home/.pgmoneta/master.key"]);
+  });
+
+  it("are not given away by a program that cannot do what it was asked for", async () => {
+    const usersFile = join(daemon.configDir, "pgmoneta_users.conf");
+    const calls: readonly (readonly [string, readonly string[]])[] = [
+      ["moneta-admin", ["-f", usersFile, "-U", "moneta", "-P", password, "user", "add"]],
+      ["moneta-admin", ["-f", "/nonexistent/users.conf", "-U", "moneta", "-P", password, "user", "add"]],
+      ["moneta-admin", ["-P", password, "master-key"]],
+      ["moneta-admin", ["-P", password, "no-such-command"]],
+      ["moneta-cli", ["-P", password, "no-such-command"]],
+      ["moneta", ["-P", password]],
+    ];
+    for (const [program, args] of calls) {
+      const path = join(import.meta.dirname, "../../bin", program);
+      const { status, stdout, stderr } = await run(path, args, {
+        env: { PATH: process.env["PATH"], HOME: daemon.home },
+        unprivileged: true,
+      });
+      expect([program, args.at(-1), status]).not.toEqual([program, args.at(-1), 0]);
+      expect([program, args, betrays(Buffer.from(stdout + stderr))]).toEqual([program, args, false]);
+    }
+  });
+});

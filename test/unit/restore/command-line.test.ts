@@ -1,0 +1,73 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { restoreCommand } from "../../../src/restore/command-line.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
+
+const segment = "000000010000000000000004";
+
+describe("restore_command", () => {
+  let root: string;
+  let script: string;
+  let data: string;
+
+  beforeEach(() => {
+    root = join(temporaryDirectory().path, "it's 100% odd");
+    script = join(root, "moneta cli.mjs");
+    data = join(root, "data");
+    mkdirSync(join(data, "pg_wal"), { recursive: true });
+    // Says what it was called with and ends as it is told.
+    writeFileSync(script, "console.log(JSON.stringify(process.argv.slice(2))); process.exit(Number(process.env.STATUS));");
+  });
+
+  /** As PostgreSQL runs it: escapes replaced, by the shell, in the data directory. */
+  function run(status: number, node = process.execPath) {
+    const line = restoreCommand({ node, script, arguments: ["-D", join(root, "etc")] }, "prim'ary");
+    const replaced = line.replaceAll(/%[fp%]/g, (escape) =>
+      escape === "%f" ? segment : escape === "%p" ? "pg_wal/RECOVERYXLOG" : "%",
+    );
+    return spawnSync("/bin/sh", ["-c", replaced], { cwd: data, encoding: "utf8", env: { STATUS: String(status) } });
+  }
+
+  it.each([
+    [0, 0],
+    [100, 1],
+    [126, 126],
+    [143, 143],
+    // Statuses that Node ends with by itself: never the end of the archive.
+    [1, 126],
+    [9, 126],
+    [13, 126],
+  ])("translates the program's %i into %i", (status, due) => {
+    const { status: ended, stdout } = run(status);
+    expect(ended).toBe(due);
+    const words = ["-D", join(root, "etc"), "wal-get", "--plan", "moneta_recovery.json", "--", "prim'ary", segment];
+    expect(JSON.parse(stdout)).toEqual([...words, "pg_wal/RECOVERYXLOG"]);
+  });
+
+  it("stops recovery when the program or Node is gone: neither is the end of the archive", () => {
+    expect(run(0, join(root, "no node")).status).toBeGreaterThanOrEqual(126);
+    rmSync(script);
+    expect(run(0).status).toBeGreaterThanOrEqual(126);
+  });
+
+  it("takes what lies ready without the program, but not when the program is gone", () => {
+    const ready = join(data, "moneta_wal", segment);
+    mkdirSync(join(data, "moneta_wal"));
+    writeFileSync(ready, "WAL");
+    expect(run(1)).toMatchObject({ status: 0, stdout: "" });
+    expect(readFileSync(join(data, "pg_wal", "RECOVERYXLOG"), "utf8")).toBe("WAL");
+    expect(existsSync(ready)).toBe(false);
+  });
+
+  it("asks the program when what lies ready cannot be moved", () => {
+    mkdirSync(join(data, "moneta_wal"));
+    writeFileSync(join(data, "moneta_wal", segment), "WAL");
+    chmodSync(join(data, "pg_wal"), 0o500);
+    const { status } = run(126);
+    chmodSync(join(data, "pg_wal"), 0o700);
+    // Root may write there all the same.
+    expect(status).toBe(process.getuid?.() === 0 ? 0 : 126);
+  });
+});
