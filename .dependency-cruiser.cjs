@@ -7,7 +7,7 @@ const floors = {
   F1: ["log", "postgres", "auth", "compression", "encryption", "tar", "schedule"],
   F2: ["replication", "vault", "pipeline", "storage"],
   F3: ["repository"],
-  F4: ["wal", "backup", "restore", "retention", "verify", "drill", "convert", "archive"],
+  F4: ["wal", "backup", "restore", "retention", "verify", "drill", "convert", "archive", "keys"],
   F5: ["config", "state", "ipc", "management", "metrics"],
   F6: ["supervisor", "receiver", "job", "converter", "http", "cli", "admin", "monitor", "console"],
 };

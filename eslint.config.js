@@ -34,7 +34,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ["src/{common,log,postgres,auth,compression,encryption,tar,replication,vault,pipeline,storage,repository,wal,backup,restore,retention,verify,drill,archive}/**/*.ts"],
+    files: ["src/{common,log,postgres,auth,compression,encryption,tar,replication,vault,pipeline,storage,repository,wal,backup,restore,retention,verify,drill,archive,keys}/**/*.ts"],
     rules: {
       "no-restricted-properties": [
         "error",

@@ -11,6 +11,7 @@ import {
   walGet,
   type DescribedCommand,
 } from "./command-content.ts";
+import { commandPageNames } from "./command-page.ts";
 import { everyCommand, statusesOf } from "./command-notes.ts";
 import { roffMarked, roffText } from "./roff.ts";
 
@@ -72,7 +73,7 @@ export function cliPage(): string {
     ...entry("PGMONETA_CONFIG_DIR", "the directory of the configuration files, when `-D` is not given."),
     ...entry("NO_COLOR", "when set, failures are not coloured."),
     ".SH SEE ALSO",
-    "\\fBmoneta\\fP(1), \\fBmoneta\\-admin\\fP(1), \\fBpgmoneta.conf\\fP(5)",
+    [...commandPageNames, "moneta", "moneta-admin"].map((name) => `\\fB${roffText(name)}\\fP(1), `).join("") + "\\fBpgmoneta.conf\\fP(5)",
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -14,6 +14,7 @@ import { retentionErrors } from "../../src/retention/index.ts";
 import { storageErrors } from "../../src/storage/index.ts";
 import { supervisorErrors } from "../../src/supervisor/index.ts";
 import { verifyErrors } from "../../src/verify/index.ts";
+import { walErrors } from "../../src/wal/index.ts";
 
 export interface CommandNotes {
   /** Paragraphs; `code` stands between backquotes. */
@@ -48,6 +49,7 @@ const namedServer = managementErrors.serverUnknown;
 const anyJob = [
   supervisorErrors.jobsExhausted,
   supervisorErrors.jobCancelled,
+  supervisorErrors.jobNotBegun,
   supervisorErrors.jobDied,
   commonErrors.aborted,
 ];
@@ -112,6 +114,12 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
       ...keys,
     ],
   },
+  "key rotate": {
+    text: [
+      "Backups that are being taken, and everything that is stored, keep their key and stay readable; the next backup and the next segment of WAL have the new one, and no file is written again. A backup after a rotation shares no files with those before it, because they are encrypted with another key. doc/manual/operation.md has when and why, and the rotation of the master key.",
+    ],
+    errors: [namedServer, supervisorErrors.nothingEncrypted, ...keys, storageErrors.full],
+  },
   compress: {
     text: [
       "Adds the suffix of the configured `compression`, zstd where that is `none`. The file goes only when its new form is durable and has been read back. Works without a daemon. More in doc/manual/files.md.",
@@ -158,7 +166,8 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
   },
   delete: {
     text: [
-      "The backup goes out of view first, then its files are removed; what an interruption leaves is removed at the next start. A retained backup is deleted with `--force` only. The last valid backup of a server can be deleted; the log says that there is none any more. WAL that only this backup needed goes with the next run of `retention`.",
+      "The backup goes out of view first, then its files are removed; what an interruption leaves is removed at the next start. A retained backup is deleted with `--force` only. The last valid backup of a server can be deleted; the log says that there is none any more. WAL that only this backup needed goes with the next run of `retention`. A backup of pgmoneta's leaves what others have links to with them; one that an incremental one rests on is refused.",
+      "Waits for the restores, archives, verifications, drills and backups that work with this very backup, and for no others. `oldest` and `newest` mean the backup that is it when the command is given.",
     ],
     errors: [namedServer, ...namedBackup, managementErrors.backupRetained, repositoryErrors.backupNeeded, ...anyJob],
   },
@@ -188,7 +197,7 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
   retention: {
     text: [
       "Does at once what the daemon does every `retention_interval` seconds: everything that is due goes, backups first, then the WAL that nothing needs any more. Each backup is listed with the reason for which it stays or goes. `--dry-run` prints the same and removes nothing; it also works with `--offline`. The chapter on retention has the rules: doc/manual/retention.md.",
-      "A run waits for backups, restores, verifications and deletions of the server, and they for it.",
+      "A backup that a running or waiting job works with stays, with its WAL; what else is due goes at once. Nobody begins to read a backup while a run decides. A run waits for deletions, and they for it.",
     ],
     errors: [namedServer, ...anyJob, retentionErrors.incomplete, repositoryErrors.identityDamaged],
   },
@@ -225,6 +234,14 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
       "The command succeeds only if the backup came back as a server in which nothing was found wrong. A drill that fails is recorded as well, and the backup has a remark; it stays valid.",
     ],
     errors: [namedServer, ...namedBackup, ...Object.values<ErrorFactory>(drillErrors), restoreErrors.position, ...anyJob, ...keys],
+  },
+  lineage: {
+    text: [
+      "A server that was upgraded with pg_upgrade, made anew with initdb, or replaced by another machine has another system identifier. What it sends is refused (`WAL_OTHER_CLUSTER`) until an operator says that this is the server now: a wrong address must not mix the WAL of two clusters.",
+      "`accept` connects to the server, looks which cluster it is, and makes that the present one. The WAL of the one before goes to `lineages/<system identifier>`; its backups stay listed and can be verified, drilled, archived and restored, each with its own WAL, and retention counts those of every cluster by themselves. With a system identifier no other cluster is accepted. Restores, backups and every other job of the server are waited for; nothing is copied, so the change itself takes a moment. Streaming begins by itself, with the configured slot.",
+      "Nothing of the new cluster can be restored before it has a full backup: take one at once, `status` reminds of it. A cluster that was accepted by mistake is left by accepting the right one; the WAL that was kept apart comes back.",
+    ],
+    errors: [namedServer, walErrors.lineageRefused, repositoryErrors.lineageUnfinished, repositoryErrors.identityDamaged, managementErrors.actionUnknown, ...anyJob],
   },
   schedule: {
     text: [

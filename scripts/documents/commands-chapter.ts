@@ -11,12 +11,18 @@ import {
   walGet,
   type DescribedCommand,
 } from "./command-content.ts";
+import { examples, type Example } from "./command-examples.ts";
 import { everyCommand, statusesOf } from "./command-notes.ts";
 import { linked, table } from "./markdown.ts";
 
 const codeList = (codes: readonly string[]): string => codes.map((code) => `\`${code}\``).join(", ");
 
 const paragraphs = (texts: readonly string[]): string[] => texts.flatMap((text) => [linked(text), ""]);
+
+function shown({ line, text, prints, exit = 0 }: Example): string[] {
+  const end = exit === 0 ? [] : [`It ends with ${exit}.`, ""];
+  return [linked(text), "", "```", `$ moneta-cli ${line}`, ...prints, "```", "", ...end];
+}
 
 function section({ name, spec, usage, notes, statuses }: DescribedCommand): string[] {
   const words = [
@@ -40,12 +46,7 @@ function section({ name, spec, usage, notes, statuses }: DescribedCommand): stri
     "",
     ...(words.length === 0 ? [] : [...table(["Argument", ""], words), ""]),
     ...paragraphs(notes.text),
-    ...(spec.examples.length === 1 ? ["Example:"] : ["Examples:"]),
-    "",
-    "```",
-    ...spec.examples.map((example) => `moneta-cli ${example}`),
-    "```",
-    "",
+    ...examples.filter(({ command }) => command === name).flatMap(shown),
     ...(statuses.length === 0
       ? []
       : [

@@ -20,6 +20,7 @@ const titles: Readonly<Record<string, string>> = {
   config: "Configuration",
   vault: "Master key, users and admins",
   admin: "moneta-admin",
+  keys: "Rotation of keys",
   replication: "Connection to PostgreSQL",
   auth: "Authentication and TLS",
   wal: "Receiving and archiving WAL",

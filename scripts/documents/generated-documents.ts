@@ -1,6 +1,7 @@
 /** The documents that are made from tables of the program, by path from the root of the project. */
 import { adminPage } from "./admin-page.ts";
 import { cliPage } from "./cli-page.ts";
+import { commandPages } from "./command-page.ts";
 import { commandsChapter } from "./commands-chapter.ts";
 import { configurationPage } from "./configuration-page.ts";
 import { daemonPage } from "./daemon-page.ts";
@@ -15,6 +16,7 @@ export const generatedDocuments: Readonly<Record<string, () => string>> = {
   "doc/manual/commands.md": commandsChapter,
   "doc/man/moneta.1": daemonPage,
   "doc/man/moneta-cli.1": cliPage,
+  ...commandPages,
   "doc/man/pgmoneta.conf.5": configurationPage,
   "doc/man/moneta-admin.1": adminPage,
 };

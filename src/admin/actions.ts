@@ -6,6 +6,7 @@ import {
   masterKeyExists,
   openUsersFile,
   readMasterKey,
+  refuseUnfinishedRotation,
   removeUser,
   userNames,
   vaultErrors,
@@ -40,6 +41,19 @@ export interface ActionResult {
   readonly users: readonly string[] | undefined;
   /** Only a password that was generated for a user: nobody else could tell it. */
   readonly generatedPassword: string | undefined;
+  /** What a rotation did; undefined for everything else. */
+  readonly rotation?: AdminRotation | undefined;
+}
+
+/** A rotation of the master key, as programs are told of it. */
+export interface AdminRotation {
+  /** True when an earlier call had been cut off. */
+  readonly resumed: boolean;
+  readonly keys: number;
+  readonly usersFiles: readonly string[];
+  readonly leftOut: readonly string[];
+  /** Where the old key is kept because of that. */
+  readonly kept: string | undefined;
 }
 
 async function createKey(options: ActionOptions, prompt: Prompt): Promise<ActionResult> {
@@ -72,11 +86,17 @@ async function setPassword(
   done: string,
 ): Promise<ActionResult> {
   const path = fileOf(options);
-  const masterKey = await readMasterKey(options.masterKeyFile);
+  // Before anybody types a password in vain.
+  await readMasterKey(options.masterKeyFile);
+  await refuseUnfinishedRotation(options.masterKeyFile);
   const user = await userOf(options, prompt);
   const { password, generated } = await choosePassword(options, prompt, "Password");
   // Read only now, so that what happened to the file during the questions is not undone.
-  const saved = await whileUsersFileIsOurs(path, async () => save(await openUsersFile(path), user, password, masterKey));
+  const saved = await whileUsersFileIsOurs(path, async () => {
+    // A line of the key that is being replaced, in a file that is another key's already, could be read by nobody.
+    await refuseUnfinishedRotation(options.masterKeyFile);
+    return save(await openUsersFile(path), user, password, await readMasterKey(options.masterKeyFile));
+  });
   return {
     message: `The user ${user} ${done} ${path}.`,
     users: userNames(saved),

@@ -2,11 +2,22 @@
 import { homedir } from "node:os";
 import { CommanderError } from "@commander-js/extra-typings";
 import { keepMemoryOutOfCoreDumps, toMonetaError } from "../common/index.ts";
-import { runAction, type AdminCommand } from "./actions.ts";
+import { runAction, type ActionOptions, type ActionResult, type AdminCommand } from "./actions.ts";
 import { adminErrors } from "./errors.ts";
 import { createProgram, type GivenOptions } from "./program.ts";
-import { createPrompt } from "./prompt.ts";
+import { createPrompt, type Prompt } from "./prompt.ts";
 import { failureDocument, failureText, successDocument, successText } from "./report.ts";
+
+/** The rotation is loaded when it is asked for: it brings the configuration and the repository with it. */
+async function run(command: AdminCommand, given: GivenOptions, options: ActionOptions, prompt: Prompt): Promise<ActionResult> {
+  if (command !== "master-key" || given.rotate !== true) {
+    if (given.without !== undefined) throw adminErrors.usage("--without belongs to master-key --rotate");
+    return runAction(command, options, prompt);
+  }
+  const { rotateMasterKey } = await import("./rotate.ts");
+  const { directory, masterKey, without } = given;
+  return rotateMasterKey({ ...options, directory, without: without ?? [], masterKeyNamed: masterKey, environment: process.env, now: Date.now }, prompt);
+}
 
 /** Runs the command that was chosen; the exit status. */
 async function execute(command: AdminCommand, given: GivenOptions): Promise<number> {
@@ -29,7 +40,7 @@ async function execute(command: AdminCommand, given: GivenOptions): Promise<numb
       fromEnvironment: process.env["PGMONETA_PASSWORD"],
       masterKeyFile: given.masterKey ?? `${homedir()}/.pgmoneta/master.key`,
     };
-    const result = await runAction(command, options, prompt);
+    const result = await run(command, given, options, prompt);
     process.stdout.write(json ? `${successDocument(occasion(), result)}\n` : successText(result));
     return 0;
   } catch (error) {

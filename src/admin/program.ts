@@ -13,6 +13,11 @@ export interface GivenOptions {
   readonly length: number;
   readonly format: "text" | "json";
   readonly masterKey?: string | undefined;
+  /** `-D`. */
+  readonly directory?: string | undefined;
+  /** Of `master-key`. */
+  readonly rotate?: true | undefined;
+  readonly without?: readonly string[] | undefined;
 }
 
 function parseLength(text: string): number {
@@ -31,6 +36,7 @@ function versionText(): string {
 const examples = `
 Examples:
   moneta-admin master-key
+  moneta-admin -g master-key --rotate
   moneta-admin -f /etc/pgmoneta/pgmoneta_users.conf -U repl user add
   moneta-admin -f /etc/pgmoneta/pgmoneta_admins.conf -U admin -g user add
   moneta-admin -f /etc/pgmoneta/pgmoneta_users.conf user ls
@@ -50,6 +56,7 @@ export function createProgram(chosen: (command: AdminCommand, options: GivenOpti
     .option("-g, --generate", "generate the password")
     .option("-l, --length <number>", "the length of a generated password", parseLength, 64)
     .option("-m, --master-key <file>", "the master key (default: ~/.pgmoneta/master.key)")
+    .option("-D, --directory <directory>", "directory of the configuration files, for --rotate")
     .addOption(
       new Option("-F, --format <format>", "the form of the output").choices(["text", "json"]).default("text" as const),
     )
@@ -59,11 +66,14 @@ export function createProgram(chosen: (command: AdminCommand, options: GivenOpti
   const run = (command: AdminCommand) => (): void => {
     chosen(command, program.opts());
   };
+  const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
   program
     .command("master-key")
-    .description("create the master key; one that exists is never replaced")
+    .description("create the master key, or replace it with --rotate; without that one that exists is never replaced")
     .helpOption("-?, --help", "show this help")
-    .action(run("master-key"));
+    .option("--rotate", "replace it by a new one and rewrap every key; backups and WAL stay as they are")
+    .option("--without <directory>", "with --rotate: leave out a repository or second copy that cannot be reached", collect)
+    .action((own) => chosen("master-key", { ...program.opts(), ...own }));
   const user = program
     .command("user")
     .description("the users of a file")

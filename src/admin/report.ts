@@ -20,8 +20,17 @@ function header({ command, startedAt }: Occasion): Record<string, unknown> {
 }
 
 /** The document of a command that succeeded; `Password` is ours and there only when it was generated. */
-export function successDocument(occasion: Occasion, { users, generatedPassword }: ActionResult): string {
+export function successDocument(occasion: Occasion, { users, generatedPassword, rotation }: ActionResult): string {
   const response = {
+    ...(rotation === undefined
+      ? {}
+      : {
+          Resumed: rotation.resumed,
+          Keys: rotation.keys,
+          UsersFiles: rotation.usersFiles,
+          LeftOut: rotation.leftOut,
+          Kept: rotation.kept ?? null,
+        }),
     ...(users === undefined ? {} : { Users: users }),
     ...(generatedPassword === undefined ? {} : { Password: generatedPassword }),
   };

@@ -25,6 +25,8 @@ export interface BackupOptions {
   readonly hash: HashAlgorithm;
   /** Whether files that did not change since the previous backup are linked to what that one stored. */
   readonly link: boolean;
+  /** Absolute paths of files and directories of the database host that are stored as well. */
+  readonly extra?: readonly string[] | undefined;
   /** Chunks in compression at the same time, at least 1. */
   readonly workers: number;
   /** Bound of all chunks on their way, bytes. */
@@ -70,6 +72,17 @@ export interface BackupDependencies {
   readonly signal: AbortSignal;
   readonly progress: (progress: BackupProgress) => void;
   readonly wal: WalDurability;
+  /** Called when the server has begun to send: with what must stay until the backup is visible. */
+  readonly started?: (need: BackupNeed) => void;
+}
+
+/** What a backup that is not finished rests on. */
+export interface BackupNeed {
+  /** Label of the backup whose files it links to. */
+  readonly previous: string | undefined;
+  readonly timeline: TimelineId;
+  /** Where its WAL begins. */
+  readonly from: Lsn;
 }
 
 export interface BackupResult {

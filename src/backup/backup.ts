@@ -6,6 +6,7 @@
 import { commonErrors, messageOf, throwIfAborted } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import { createPipeline, type Pipeline } from "../pipeline/index.ts";
+import type { Lsn, TimelineId } from "../postgres/index.ts";
 import { backupFiles, formatBackupInfo, serverLayout, type BackupInfo } from "../repository/index.ts";
 import type { StoredTree } from "../storage/index.ts";
 import type { BackupDependencies, BackupOptions, BackupResult } from "./backup-options.ts";
@@ -15,6 +16,7 @@ import { checkAgainstManifest } from "./check.ts";
 import { describeBackup } from "./describe.ts";
 import { openEarlierFiles, type EarlierFiles } from "./earlier-files.ts";
 import { createEntryStore } from "./entry-store.ts";
+import { checkExtraRights, storeExtraFiles } from "./extra-files.ts";
 import { prepareBackup, type PreparedBackup } from "./prepare.ts";
 import { receiveBaseBackup, type ReceivedBackup, type ReceiveTarget } from "./receive.ts";
 
@@ -38,6 +40,7 @@ export async function backup(options: BackupOptions, deps: BackupDependencies): 
   throwIfAborted(signal);
   progress({ phase: "prepare", bytesDone: 0, bytesTotal: 0 });
   const prepared = await prepareBackup(options, deps);
+  await checkExtraRights(options, signal);
   const { facts, label } = prepared;
   logger.info(`backup ${label} of "${options.server}" begins`, { label, version: facts.versionText });
 
@@ -75,9 +78,12 @@ async function fill(
     if (options.link) earlier = await openEarlierFiles(options, facts.systemIdentifier, prepared.backups, deps.logger);
     progress({ phase: "checkpoint", bytesDone: 0, bytesTotal: 0 });
     const store = createEntryStore(tree, lists, earlier);
-    const received = await withPipelines(options, store, (pipelines) =>
-      receiveBaseBackup(options, prepared, { store, tablespaces, ...pipelines }, deps),
-    );
+    const started = (from: Lsn, timeline: TimelineId): void =>
+      deps.started?.({ previous: earlier?.label, from, timeline });
+    const { received, extra } = await withPipelines(options, store, async (pipelines) => ({
+      received: await receiveBaseBackup(options, prepared, { store, tablespaces, started, ...pipelines }, deps),
+      extra: await storeExtraFiles(options, store, pipelines.pipeline, signal),
+    }));
     const baseBackup = elapsed();
     const bytes = { bytesDone: received.sizes.restoredBytes, bytesTotal: received.sizes.restoredBytes };
 
@@ -94,9 +100,9 @@ async function fill(
 
     progress({ phase: "commit", ...bytes });
     const times = { startTime: began.wall, endTime: clock.now(), total: elapsed(), baseBackup, manifest };
-    const info = describeBackup(options, prepared, received, totals, tablespaces, times);
+    const info = { ...describeBackup(options, prepared, received, totals, tablespaces, times), extra: extra.paths.join(",") };
     await writeInfo(tree, info);
-    return { info, warnings: [...prepared.warnings, ...received.warnings, ...(earlier?.notes() ?? []), ...pageWarnings(info, received)] };
+    return { info, warnings: [...prepared.warnings, ...received.warnings, ...extra.warnings, ...(earlier?.notes() ?? []), ...pageWarnings(info, received)] };
   } catch (error) {
     await abandon(lists, deps.logger);
     throw error;
@@ -106,11 +112,11 @@ async function fill(
 }
 
 /** Runs `receive` with one pipeline for the cluster's files and one for the few that stay readable by themselves. */
-async function withPipelines(
+async function withPipelines<T>(
   options: BackupOptions,
   store: ReceiveTarget["store"],
-  receive: (pipelines: Pick<ReceiveTarget, "pipeline" | "plain">) => Promise<ReceivedBackup>,
-): Promise<ReceivedBackup> {
+  receive: (pipelines: Pick<ReceiveTarget, "pipeline" | "plain">) => Promise<T>,
+): Promise<T> {
   const { hash, spec, dataKey } = options;
   const memoryBytes = options.memoryBytes ?? standardMemoryBytes;
   const open: Pipeline[] = [];

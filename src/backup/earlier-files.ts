@@ -21,6 +21,8 @@ export interface ArrivingFile {
 }
 
 export interface EarlierFiles {
+  /** The backup that they are of. */
+  readonly label: string;
   /** Undefined when the previous backup has no file that could be this one; else how to have it decided. */
   candidate(file: ArrivingFile): EarlierFile | undefined;
   /** For the operator: how many unchanged files could not be linked, and why. */
@@ -58,6 +60,7 @@ export async function openEarlierFiles(
   let firstReason = "";
 
   return {
+    label,
     candidate({ path, mode, size, suffix }) {
       const finding = lookup.find(path, size);
       if (finding === undefined) return undefined;

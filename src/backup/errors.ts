@@ -18,7 +18,7 @@ export const backupErrors = defineErrors({
     code: "BACKUP_OTHER_CLUSTER",
     exit: 72,
     retryable: false,
-    hint: "The address leads to another PostgreSQL cluster than the one whose WAL is stored here; correct host and port.",
+    hint: "The address leads to another PostgreSQL cluster than the one whose WAL is stored here; correct host and port, or accept it with moneta-cli lineage <server> accept.",
   },
   mismatch: {
     code: "BACKUP_MISMATCH",
@@ -37,6 +37,12 @@ export const backupErrors = defineErrors({
     exit: 75,
     retryable: true,
     hint: "The server was promoted while it was backed up; the backup was given up. Take another one.",
+  },
+  extraIncomplete: {
+    code: "BACKUP_EXTRA_INCOMPLETE",
+    exit: 76,
+    retryable: true,
+    hint: "The backup of the cluster is complete; files that extra names are not in it. See that they are there and that the server's account may read them, or take them out of extra, then take another backup.",
   },
   space: {
     code: "BACKUP_NO_SPACE",

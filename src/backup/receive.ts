@@ -54,6 +54,8 @@ export interface ReceiveTarget {
   /** For those that stay readable by themselves: labels and manifest. */
   readonly plain: Pipeline;
   readonly tablespaces: BackupTablespaces;
+  /** Called with where the backup begins, before its first byte. */
+  readonly started: (from: Lsn, timeline: TimelineId) => void;
 }
 
 /**
@@ -63,7 +65,7 @@ export interface ReceiveTarget {
 export async function receiveBaseBackup(
   options: BackupOptions,
   { facts, label, space }: PreparedBackup,
-  { store, pipeline, plain, tablespaces }: ReceiveTarget,
+  { store, pipeline, plain, tablespaces, started }: ReceiveTarget,
   { clock, logger, progress, signal, wal }: BackupDependencies,
 ): Promise<ReceivedBackup> {
   const notices = createServerNotices(logger);
@@ -86,6 +88,7 @@ export async function receiveBaseBackup(
 
   const handler: BaseBackupHandler = {
     onStart(lsn, timeline, flow) {
+      started(lsn, timeline);
       backPressure.attach(flow);
       firstWal.expect(timeline, lsn, facts.segmentSize);
       pages = createPageCheck(pagesToCheck(facts, lsn), logger);

@@ -11,7 +11,7 @@ import { conversionResponse } from "../management/index.ts";
 import type { ManagementResponse, OutputFormat } from "../management/index.ts";
 import { readAllDataKeys } from "../repository/index.ts";
 import { openLocalStorage } from "../storage/index.ts";
-import { masterKeyExists, readMasterKey } from "../vault/index.ts";
+import { masterKeyExists, masterKeySource, readMasterKey } from "../vault/index.ts";
 import { answerHere } from "./answer-here.ts";
 import type { Invocation } from "./invocation.ts";
 import type { Terminal } from "./terminal.ts";
@@ -45,8 +45,8 @@ export function convertHere(
     const main = (await configurationIfThere(invocation, terminal))?.main;
     const keyFile = main?.masterKeyFile ?? join(terminal.homeDirectory, ".pgmoneta", "master.key");
     const keys = async (): Promise<KeyRing> => {
+      if (main !== undefined) return readAllDataKeys(openLocalStorage(main.baseDir), masterKeySource(keyFile));
       const master = (await masterKeyExists(keyFile)) ? await readMasterKey(keyFile) : undefined;
-      if (main !== undefined) return readAllDataKeys(openLocalStorage(main.baseDir), master);
       return Object.assign(() => undefined, { master });
     };
     const form = formOf(main?.compression.method ?? "none", main?.compressionLevel ?? 0, main?.encryption ?? "none");

@@ -8,7 +8,8 @@ import { openDataKeys } from "../repository/index.ts";
 import { openClusterStream, type RestorePlan } from "../restore/index.ts";
 import { cliErrors } from "./errors.ts";
 import type { OfflineArchive } from "./offline-operations.ts";
-import { optionsOf, readKeyIfThere, type RestoreSurroundings } from "./offline-restore.ts";
+import { masterKeySource } from "../vault/index.ts";
+import { optionsOf, type RestoreSurroundings } from "./offline-restore.ts";
 
 /** Makes the archive. Throws what the archive throws. */
 export async function archiveOffline(
@@ -23,7 +24,7 @@ export async function archiveOffline(
   const { jobMemory, masterKeyFile } = configuration.main;
   const taken = new Set<string>();
   const options = optionsOf(request, { configuration, storage, program }, taken);
-  const dataKey = async () => openDataKeys(storage, server, await readKeyIfThere(masterKeyFile)).current();
+  const dataKey = () => openDataKeys(storage, server, masterKeySource(masterKeyFile)).current();
   const logger = silentLogger;
   const began = systemClock.monotonic();
   let plan: RestorePlan | undefined;

@@ -2,7 +2,7 @@
 import { loadConfiguration } from "../config/index.ts";
 import { detailBackup, entryRemarks, managementErrors, measureWal, summariseEntry } from "../management/index.ts";
 import type { BackupWal, ServerIdentity } from "../management/index.ts";
-import { openCatalog, openWalInventory } from "../repository/index.ts";
+import { layoutOfLineage, lineageOf, openCatalog, openWalInventory } from "../repository/index.ts";
 import type { BackupInfo, Catalog } from "../repository/index.ts";
 import { openLocalStorage } from "../storage/index.ts";
 import type { LocalStorage } from "../storage/index.ts";
@@ -12,16 +12,20 @@ import { restoreOffline } from "./offline-restore.ts";
 import { previewRetention } from "./offline-retention.ts";
 import { verifyOffline } from "./offline-verify.ts";
 
-/** WAL of the backups of a server; sizes of segments may differ between them after an upgrade of the server. */
+/** WAL of the backups of a server, of each from that of its own cluster: sizes of segments and positions differ between them. */
 async function measure(
   storage: LocalStorage,
   server: string,
   backups: readonly BackupInfo[],
 ): Promise<ReadonlyMap<string, BackupWal>> {
-  const newest = backups.at(-1);
-  if (newest === undefined) return new Map();
-  const segmentSize = newest.own?.walSegmentSize ?? 16 * 1024 * 1024;
-  return measureWal(backups, await openWalInventory(storage, server, segmentSize).stretches());
+  const measured = new Map<string, BackupWal>();
+  for (const lineage of new Set(backups.map(lineageOf))) {
+    const own = backups.filter((info) => lineageOf(info) === lineage);
+    const segmentSize = own.at(-1)?.own?.walSegmentSize ?? 16 * 1024 * 1024;
+    const stretches = await openWalInventory(storage, await layoutOfLineage(storage, server, lineage), segmentSize).stretches();
+    for (const [label, wal] of measureWal(own, stretches)) measured.set(label, wal);
+  }
+  return measured;
 }
 
 const identityOf = (server: string, newest: BackupInfo | undefined): ServerIdentity => ({

@@ -2,7 +2,6 @@
 import { resolve } from "node:path";
 import { systemClock } from "../common/index.ts";
 import type { Configuration } from "../config/index.ts";
-import type { MasterKey } from "../encryption/index.ts";
 import { silentLogger } from "../log/index.ts";
 import type { BackupWal, JobSummary, ProgressPhase, RestoreSummary } from "../management/index.ts";
 import { summariseEntry } from "../management/index.ts";
@@ -10,7 +9,7 @@ import { openCatalog, openDataKeys } from "../repository/index.ts";
 import { describePlan, planRestore, refusedPlan, restore } from "../restore/index.ts";
 import type { RestoreOptions, RestorePhase, RestorePlan, RestoreProgram, RestoreProgress } from "../restore/index.ts";
 import { openLocalStorage, type LocalStorage } from "../storage/index.ts";
-import { masterKeyExists, readMasterKey } from "../vault/index.ts";
+import { masterKeySource } from "../vault/index.ts";
 import { cliErrors } from "./errors.ts";
 import type { OfflineRestore } from "./offline-operations.ts";
 
@@ -60,6 +59,8 @@ export function optionsOf(
   const section = configuration.servers.find(({ name }) => name === server);
   if (section === undefined) throw cliErrors.usage(`there is no server ${server}`);
   const { host, port, user, walShipping, workers } = section;
+  // Without a configuration's passwords the master key is needed only where something is encrypted, and is read then.
+  const keys = openDataKeys(storage, server, masterKeySource(configuration.main.masterKeyFile));
   return {
     storage,
     ...(walShipping === undefined
@@ -77,16 +78,11 @@ export function optionsOf(
     copyWal: request.copyWal ?? false,
     tablespaceMap: request.tablespaceMap,
     workers: Math.max(2, workers),
-    keys: async () => openDataKeys(storage, server, await readKeyIfThere(configuration.main.masterKeyFile)).ring(),
+    keys: () => keys.ring(),
     masterKeyFile: configuration.main.masterKeyFile,
     program,
     replica: { host, port, user, passFile: configuration.main.passFile },
   };
-}
-
-/** Without a configuration's passwords the key is needed only where something is encrypted, and is read then. */
-export async function readKeyIfThere(path: string): Promise<MasterKey | undefined> {
-  return (await masterKeyExists(path)) ? readMasterKey(path) : undefined;
 }
 
 async function summarise(

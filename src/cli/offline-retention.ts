@@ -3,7 +3,7 @@ import { systemClock } from "../common/index.ts";
 import type { ServerOptions } from "../config/index.ts";
 import { createLogger } from "../log/index.ts";
 import type { RetentionSummary } from "../management/index.ts";
-import { describeRetention, formatPolicy, runRetention, type RetentionPolicy } from "../retention/index.ts";
+import { describeRetention, formatPolicy, nothingInUse, runRetention, type RetentionPolicy } from "../retention/index.ts";
 import type { LocalStorage } from "../storage/index.ts";
 
 /** What would stay and go at this moment. Nothing is written. */
@@ -16,12 +16,13 @@ export async function previewRetention(
   const policy: RetentionPolicy =
     retention.kind === "calendar" ? { ...retention, days: retention.days ?? 1 } : retention;
   const outcome = await runRetention(
-    { server: name, storage, policy, minimum, inUse: [], dryRun: true },
+    { server: name, storage, policy, minimum, inUse: nothingInUse, dryRun: true },
     {
       clock: systemClock,
       logger: createLogger(["retention", name], "error", () => undefined),
       signal,
       progress: () => undefined,
+      settled: () => undefined,
     },
   );
   const warnings = ["without the daemon it is not known which backups its jobs are working with"];

@@ -8,7 +8,7 @@ import type { LocalStorage } from "../storage/index.ts";
 import { largestFileList, plainReport, requireGood, verify, type PlainReport, type VerifiedFile, type VerifyProgress } from "../verify/index.ts";
 import { cliErrors } from "./errors.ts";
 import type { OfflineVerify } from "./offline-operations.ts";
-import { readKeyIfThere } from "./offline-restore.ts";
+import { masterKeySource } from "../vault/index.ts";
 
 /** Verifies. Throws what the verification throws, and what makes its answer a no. */
 export async function verifyOffline(request: OfflineVerify, configuration: Configuration, storage: LocalStorage): Promise<PlainReport> {
@@ -17,6 +17,7 @@ export async function verifyOffline(request: OfflineVerify, configuration: Confi
   if (section === undefined) throw cliErrors.usage(`there is no server ${server}`);
   const before = await openVerifications(storage, server).read();
   const files: VerifiedFile[] = [];
+  const keys = openDataKeys(storage, server, masterKeySource(configuration.main.masterKeyFile));
   const began = systemClock.monotonic();
   const report = await verify(
     {
@@ -25,7 +26,7 @@ export async function verifyOffline(request: OfflineVerify, configuration: Confi
       backup,
       workers: Math.max(2, section.workers),
       rateBytes: 0,
-      keys: async () => openDataKeys(storage, server, await readKeyIfThere(configuration.main.masterKeyFile)).ring(),
+      keys: () => keys.ring(),
       historyOf: consistencyHistory,
       marked: before.backups.get(backup)?.outcome === "bad",
     },

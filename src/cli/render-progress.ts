@@ -18,6 +18,8 @@ export interface JobView {
   readonly elapsedMs: number;
   readonly remainingMs: number | undefined;
   readonly reason: string | undefined;
+  /** Among the jobs that wait, from 1. */
+  readonly place: number | undefined;
 }
 
 /** Reads an entry of Jobs, or the answer itself where a daemon knows no Jobs. */
@@ -44,6 +46,7 @@ export function readJob(job: JsonObject): JobView {
     // pgmoneta sends 0 for "unknown" as well as for "at once".
     remainingMs: flagIn(job, "RemainingKnown") === true || remaining > 0 ? remaining * 1000 : undefined,
     reason: textIn(job, "Reason"),
+    place: numberIn(job, "Place") === undefined ? undefined : Number(numberIn(job, "Place")),
   };
 }
 
@@ -61,7 +64,10 @@ const leftOf = (job: JobView): string[] =>
 /** One sentence: what runs, how far it is. */
 export function describeJob(job: JobView): string {
   const name = `${job.command}${job.id === undefined ? "" : ` (job ${job.id})`}`;
-  if (job.state === "waiting") return `${name}: waiting${job.reason === undefined ? "" : `, ${job.reason}`}`;
+  if (job.state === "waiting") {
+    const place = job.place === undefined ? [] : [`number ${job.place} in line`];
+    return [`${name}: waiting`, ...(job.reason === undefined ? [] : [job.reason]), ...place].join(", ");
+  }
   const percent = job.total > 0 ? [`${job.percentage} %`] : [];
   const facts = [
     ...(job.phase === undefined ? [] : [job.phase]),

@@ -30,11 +30,17 @@ export function renderRetention(response: JsonObject): string[] {
     `${counted(going.length, "backup")} ${verb}, ${wal.length === 0 ? "no WAL" : walSum(wal)}${dryRun ? "; nothing was removed." : "."}`,
     ...wal.map(
       (range) =>
-        `  WAL of timeline ${numberIn(range, "Timeline") ?? "?"} from ${textIn(range, "From") ?? "?"} to ${textIn(range, "To") ?? "?"}: ` +
+        `  WAL of ${lineageOf(range)}timeline ${numberIn(range, "Timeline") ?? "?"} from ${textIn(range, "From") ?? "?"} to ${textIn(range, "To") ?? "?"}: ` +
         `${counted(Number(numberIn(range, "Files") ?? 0), "file")}, ${sizeIn(range, "Bytes") ?? "?"}`,
     ),
     ...warningLines(response),
   ];
+}
+
+/** Only of an earlier cluster it has to be said whose it is. */
+function lineageOf(range: JsonObject): string {
+  const lineage = textIn(range, "Lineage");
+  return lineage === undefined ? "" : `cluster ${lineage}, `;
 }
 
 function walSum(wal: readonly JsonObject[]): string {

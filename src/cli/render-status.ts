@@ -35,7 +35,9 @@ const activeIn = (server: JsonObject): string | undefined => {
   const active = activities
     .filter((name) => flagIn(server, `Active${name}`) === true)
     .map((name) => name.toLowerCase());
-  return active.length === 0 ? undefined : active.join(", ");
+  const waiting = Number(numberIn(server, "WaitingJobs") ?? 0);
+  const all = [...active, ...(waiting > 0 ? [`${waiting} waiting`] : [])];
+  return all.length === 0 ? undefined : all.join(", ");
 };
 
 const problemLines = (server: JsonObject): string[] =>
@@ -100,6 +102,14 @@ function provenInFull(server: JsonObject): string | undefined {
   return `${isoMinute(moment)}, by the drill of ${textIn(server, "ProvenBackup") ?? "?"} at ${isoMinute(at)}`;
 }
 
+/** Of a server that was never another one nobody needs to know it. */
+function clusterOf(server: JsonObject): string | undefined {
+  const lineage = textIn(server, "Lineage");
+  const former = Number(numberIn(server, "FormerLineages") ?? 0);
+  if (lineage === undefined || former === 0) return undefined;
+  return `${lineage}, after ${former} ${former === 1 ? "other" : "others"}`;
+}
+
 function retentionOf(server: JsonObject): string | undefined {
   const policy = textIn(server, "Retention");
   if (policy?.includes(":") === true) return policy;
@@ -137,6 +147,7 @@ export function renderStatusDetails(response: JsonObject, now: number): string[]
       ["Server is at", lsnIn(server, "Current")],
       ["Lag", lagInFull(server)],
       ["Proven up to", provenInFull(server)],
+      ["Cluster", clusterOf(server)],
       [
         "Page checksums",
         flagIn(server, "Checksums") === undefined ? undefined : flagIn(server, "Checksums") === true ? "on" : "off",

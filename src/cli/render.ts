@@ -4,6 +4,7 @@ import { flagIn, objectsIn, textIn, textsIn } from "./document-fields.ts";
 import { renderDrill, renderSchedule } from "./render-drill.ts";
 import { renderBackup, renderInfo, renderList, sizeIn, warningLines } from "./render-backups.ts";
 import { renderArchive, renderConversion } from "./render-files.ts";
+import { renderLineage } from "./render-lineage.ts";
 import { renderProgress } from "./render-progress.ts";
 import { renderStatus, renderStatusDetails } from "./render-status.ts";
 import { renderVerify } from "./render-verify.ts";
@@ -80,6 +81,15 @@ function renderCancel(response: JsonObject): string[] {
   );
 }
 
+function renderKeyRotate(response: JsonObject): string[] {
+  const previous = textIn(response, "PreviousKey");
+  return [
+    `What begins to be encrypted of ${nameOf(response)} from now on has the data key`,
+    `  ${textIn(response, "Key") ?? "?"}`,
+    ...(previous === undefined ? [] : ["What was encrypted before stays as it is, and is read with the key", `  ${previous}`]),
+  ];
+}
+
 type Renderer = (response: JsonObject, now: number) => readonly string[];
 
 const renderers: Readonly<Partial<Record<CommandName, Renderer>>> = {
@@ -101,6 +111,8 @@ const renderers: Readonly<Partial<Record<CommandName, Renderer>>> = {
   cancel: renderCancel,
   drill: renderDrill,
   schedule: renderSchedule,
+  lineage: renderLineage,
+  "key rotate": renderKeyRotate,
   archive: renderArchive,
   compress: renderConversion("Compressed"),
   decompress: renderConversion("Decompressed"),

@@ -177,6 +177,32 @@ export async function publishTree(temporary: string, final: string, sync: () => 
   await syncDirectory(dirname(final));
 }
 
+/**
+ * Gives a file a second name of the same directory, durably, so that it stays when the first name goes to another file.
+ * False when the name was there already.
+ */
+export async function addName(path: string, second: string): Promise<boolean> {
+  try {
+    await link(path, second);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    await syncDirectory(dirname(second));
+    return false;
+  }
+  await syncDirectory(dirname(second));
+  return true;
+}
+
+/**
+ * Gives a file or tree another name, in whatever directory of the same file system, durably: after a power cut it has the
+ * old name or the new. A file that has the new name is replaced, a directory with content is not.
+ */
+export async function moveDurably(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await syncDirectory(dirname(to));
+  await syncDirectory(dirname(from));
+}
+
 /** Takes a file or tree out of view under another name of the same directory, durably; the first step of every removal. */
 export async function hideTree(visible: string, hidden: string): Promise<void> {
   await rename(visible, hidden);

@@ -1,9 +1,8 @@
 /** Rules between directories: what one thing keeps must not lie where another one keeps its own. Pure: names alone are compared. */
 import { resolve } from "node:path";
 import type { SectionUnderCheck } from "./check-consistency.ts";
+import { isWithin } from "./check-standbys.ts";
 import type { ConfigProblem } from "./configuration.ts";
-
-const isWithin = (path: string, directory: string): boolean => path === directory || path.startsWith(directory === "/" ? "/" : `${directory}/`);
 
 /** A second copy of the WAL has the tree of a repository below its root: in the repository itself it would be the first one. */
 export function checkPlaces(file: string, main: SectionUnderCheck, servers: readonly SectionUnderCheck[]): ConfigProblem[] {

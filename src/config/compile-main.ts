@@ -1,6 +1,8 @@
 /** From the text of pgmoneta.conf to options: no file is touched here. */
 import { checkMain, checkServer, checkServers, type SectionUnderCheck } from "./check-consistency.ts";
+import { checkFollow } from "./check-follow.ts";
 import { checkPlaces } from "./check-places.ts";
+import { checkStandbys } from "./check-standbys.ts";
 import { compileSection, type CompileContext } from "./compile-section.ts";
 import type { ConfigProblem } from "./configuration.ts";
 import { parseIni, type IniDocument, type IniSection } from "./ini-document.ts";
@@ -65,8 +67,8 @@ export function compileMain(text: string, context: CompileContext): CompiledMain
     take(server.compiled);
     take(checkServer(context.file, server));
   }
-  problems.push(...checkServers(context.file, servers));
-  if (main !== undefined) problems.push(...checkPlaces(context.file, main, servers));
+  problems.push(...checkServers(context.file, servers), ...checkFollow(context.file, servers));
+  if (main !== undefined) problems.push(...checkPlaces(context.file, main, servers), ...checkStandbys(context.file, main, servers));
   return { document, main, servers, problems, warnings };
 }
 

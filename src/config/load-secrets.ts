@@ -3,7 +3,7 @@ import { MonetaError } from "../common/index.ts";
 import type { MasterKey } from "../encryption/index.ts";
 import { vaultErrors } from "../vault/errors.ts";
 import type * as Vault from "../vault/index.ts";
-import type { UsersFile } from "../vault/index.ts";
+import type { StoredMasterKey, UsersFile } from "../vault/index.ts";
 import type { ConfigProblem, Passwords } from "./configuration.ts";
 import type { LocatedFiles } from "./locate-files.ts";
 import { passwordsOf } from "./passwords.ts";
@@ -12,7 +12,7 @@ export interface Secrets {
   readonly users: Passwords;
   readonly admins: Passwords;
   /** Undefined when there is none and nothing needs it. */
-  readonly masterKey: MasterKey | undefined;
+  readonly masterKey: StoredMasterKey | undefined;
   readonly problems: readonly ConfigProblem[];
 }
 
@@ -44,10 +44,10 @@ async function openOr({ openUsersFile }: typeof Vault, path: string | undefined,
   }
 }
 
-function decryptOr({ decryptUsers }: typeof Vault, file: UsersFile | undefined, masterKey: MasterKey, problems: ConfigProblem[]): Passwords {
+function decryptOr({ decryptUsers }: typeof Vault, file: UsersFile | undefined, masterKeys: readonly MasterKey[], problems: ConfigProblem[]): Passwords {
   if (file === undefined) return noSecrets.users;
   try {
-    return passwordsOf(decryptUsers(file, masterKey));
+    return passwordsOf(decryptUsers(file, masterKeys));
   } catch (error) {
     problems.push(problemOf(error, file.path));
     return noSecrets.users;
@@ -69,14 +69,14 @@ export async function readSecrets(
   // Loaded by those who read passwords: the command line reads configurations too, and must start quickly.
   const vault = await import("../vault/index.ts");
   // At once: deriving it takes longer than all the rest.
-  const deriving = vault.readMasterKey(masterKeyFile);
+  const deriving = vault.readMasterKeys(masterKeyFile);
   deriving.catch(() => undefined); // Heard of below.
   const users = await openOr(vault, files.users, problems);
   const admins = await openOr(vault, files.admins, problems);
   const needing = [users, admins].find((file) => file !== undefined && file.entries.length > 0);
-  let masterKey: MasterKey;
+  let keys: Awaited<typeof deriving>;
   try {
-    masterKey = await deriving;
+    keys = await deriving;
   } catch (error) {
     if (encrypting !== undefined) problems.push(problemOf(error, files.main, encrypting.line, "encryption"));
     if (needing !== undefined) problems.push(problemOf(error, needing.path));
@@ -85,10 +85,12 @@ export async function readSecrets(
     if (unneeded && !vaultErrors.masterKeyMissing.is(error)) problems.push(problemOf(error, masterKeyFile));
     return { ...noSecrets, problems };
   }
+  // While the key is rotated these files can be ahead of it.
+  const all = [keys.current, ...(keys.next === undefined ? [] : [keys.next]), ...keys.former];
   return {
-    users: decryptOr(vault, users, masterKey, problems),
-    admins: decryptOr(vault, admins, masterKey, problems),
-    masterKey,
+    users: decryptOr(vault, users, all, problems),
+    admins: decryptOr(vault, admins, all, problems),
+    masterKey: keys.current,
     problems,
   };
 }

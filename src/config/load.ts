@@ -1,7 +1,6 @@
 /** Reading the configuration of the daemon: one call, one frozen result or one error that names everything wrong. */
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import type { MasterKey } from "../encryption/index.ts";
 import type { SectionUnderCheck } from "./check-consistency.ts";
 import type { CompileContext } from "./compile-section.ts";
 import type { Configuration, ConfigProblem } from "./configuration.ts";
@@ -10,6 +9,7 @@ import { deepFreeze } from "./freeze.ts";
 import { locateFiles, type FileLocations } from "./locate-files.ts";
 import type { MainOptions } from "./option-table.ts";
 import { inFileOrder, invalid } from "./problem.ts";
+import type { StoredMasterKey } from "../vault/index.ts";
 
 export interface LoadOptions extends FileLocations {
   /**
@@ -29,7 +29,7 @@ export interface LoadedConfiguration {
   readonly configuration: Configuration;
   readonly warnings: readonly ConfigProblem[];
   /** Derived already (that takes 0.2 s); undefined offline, and when there is none and nothing needs it. Never part of `configuration`. */
-  readonly masterKey: MasterKey | undefined;
+  readonly masterKey: StoredMasterKey | undefined;
 }
 
 /** The content of a file of the configuration; `CONFIGURATION_UNREADABLE` when it cannot be had or is no UTF-8. */

@@ -4,6 +4,8 @@ import { backupOptions } from "./options-backup.ts";
 import { s3Options } from "./options-engines.ts";
 import { scheduleOptions } from "./options-schedule.ts";
 import { named, oneOf, path, remotePort, text } from "./value-kinds.ts";
+import { extraPaths } from "./value-kinds-extra.ts";
+import { standbyDirectories, standbyOverrides, standbyTablespaces } from "./value-kinds-standby.ts";
 import type { RetentionChoice, TlsMode } from "./value-types.ts";
 
 /** The keys of an S3 store for one server alone. */
@@ -37,8 +39,6 @@ const scheduleOfServer = {
 /** pgmoneta's way to write "as in the main section" where the value is a number there. */
 const asMain = { token: "-1" };
 
-const noHotStandby = refused("hot standby directories are not part of this version, so no such copy would exist");
-
 export const serverOptions = {
   host: required(named("a host name, an address, or the directory of a Unix socket"), {
     reload: "restart",
@@ -57,12 +57,10 @@ export const serverOptions = {
     { reload: "restart", description: "The physical replication slot, and the application_name of the receiver." },
   ),
   create_slot: inherited(backupOptions.create_slot),
-  follow: optional(text, {
+  follow: optional(named("the name of another server section"), {
     reload: "restart",
-    status: refused(
-      "taking over the WAL of another server is not part of this version, so nothing would be received after a failover",
-    ),
-    description: "The server whose WAL streaming this one takes over when that one fails.",
+    description:
+      "The server whose WAL streaming this one takes over when that one has not been streaming for receiver_timeout, and gives back when that one has caught up. Until then nothing of this server is received; its slot keeps what would be needed.",
   }),
   retention: inherited(
     backupOptions.retention,
@@ -90,20 +88,20 @@ export const serverOptions = {
       "The directory of a second copy of the WAL: <directory>/<server>/wal, best on another disk. It gets what is archived, never holds up the first copy, and restores read from it what that lacks or has damaged.",
   }),
   workspace: inherited(backupOptions.workspace),
-  hot_standby: optional(text, {
+  hot_standby: optional(standbyDirectories, {
     reload: "live",
-    status: noHotStandby,
-    description: "Directories that are kept as a ready copy of the newest backup, separated by commas.",
+    description:
+      "Directories, up to 8, separated by commas, in each of which <directory>/<server> is kept as a copy of the newest backup on which PostgreSQL starts at once. What is in a copy is replaced after the next backup, unless a server runs on it.",
   }),
-  hot_standby_overrides: optional(text, {
+  hot_standby_overrides: optional(standbyOverrides, {
     reload: "live",
-    status: noHotStandby,
-    description: "Directories whose files are laid over each copy, separated by |.",
+    description:
+      "Directories whose files are laid over the copies of hot_standby, in their order, separated by |; with a standby.signal among them the copy is a replica of the server.",
   }),
-  hot_standby_tablespaces: optional(text, {
+  hot_standby_tablespaces: optional(standbyTablespaces, {
     reload: "live",
-    status: noHotStandby,
-    description: "Where the tablespaces of each copy lie, as from -> to, separated by |.",
+    description:
+      "Where the tablespaces of the copies lie, for each copy a list of from -> to with the name, OID or path of a tablespace, the lists separated by |. Without it they lie beside the copy, as <server>-tblspc_<name>.",
   }),
   workers: inherited(backupOptions.workers, asMain),
   max_rate: inherited(backupOptions.max_rate, asMain),
@@ -140,10 +138,10 @@ export const serverOptions = {
     description:
       "The certificate authority that the server is checked against; with it nothing is ever sent in clear text.",
   }),
-  extra: optional(text, {
+  extra: optional(extraPaths, {
     reload: "live",
-    status: refused("files outside of the data directory are not backed up in this version"),
-    description: "Further files or directories of the database host that are stored with a backup.",
+    description:
+      "Further files or directories of the database host, separated by commas, that are stored with each backup below extra/. The server reads them for the role, which needs pg_read_server_files and the right to call three functions: a backup says which grants are missing.",
   }),
   ...scheduleOfServer,
   ...s3OfServer,

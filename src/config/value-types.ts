@@ -26,6 +26,12 @@ export type RetentionChoice =
   | { readonly kind: "window"; readonly seconds: number }
   | { readonly kind: "count"; readonly copies: number };
 
+/** A tablespace, by its name, its OID or its path on the server, and the directory that it has in a copy. */
+export interface TablespaceChoice {
+  readonly tablespace: string;
+  readonly directory: string;
+}
+
 /**
  * `disable`: clear text; `prefer`: TLS if the server offers it, unverified; `require`: TLS or nothing, unverified;
  * `verify-full`: TLS with the chain and the host name checked.

@@ -1,6 +1,15 @@
 export * from "./errors.ts";
 export * from "./cipher.ts";
-export { deriveMasterKey, openMessage, sealMessage, type MasterKey } from "./master-key.ts";
+export {
+  deriveMasterKey,
+  keysOfSet,
+  openMessage,
+  sameMasterKey,
+  sealMessage,
+  type MasterKey,
+  type MasterKeySet,
+  type MasterKeySource,
+} from "./master-key.ts";
 export * from "./message-stream.ts";
 export * from "./data-key.ts";
 export * from "./container.ts";

@@ -8,7 +8,8 @@ import { type Cipher, type EncryptionMode, keyLength, NONCE_LENGTH, TAG_LENGTH }
 import { encryptionErrors } from "./errors.ts";
 
 const ITERATIONS = 600_000;
-const MATERIAL_LENGTH = 64;
+/** Bytes of the derived key material. */
+export const MATERIAL_LENGTH = 64;
 const SALT_LENGTH = 16;
 /** pgmoneta derives key and IV room per message in one go and uses the beginning as the key. */
 const MESSAGE_DERIVED_LENGTH = 80;
@@ -17,6 +18,34 @@ const MESSAGE_DERIVED_LENGTH = 80;
 export interface MasterKey {
   /** 64 bytes; never logged, never written. */
   readonly material: Buffer;
+}
+
+/** The master keys that the files of this account hold at one moment. */
+export interface MasterKeySet {
+  /** The one in use: what is sealed from now on is sealed with it. */
+  readonly current: MasterKey;
+  /** The one that a rotation, which has not come that far, will put in its place: what is wrapped now is wrapped for both. */
+  readonly next?: MasterKey | undefined;
+  /** Those that were replaced and are kept for what has not been rewrapped yet. */
+  readonly former: readonly MasterKey[];
+}
+
+/** The master key as a process got it, and how to ask again: it may have been rotated since. */
+export interface MasterKeySource {
+  /** Undefined when there was none, or when nobody has looked yet. */
+  readonly known?: MasterKey | undefined;
+  /** What the files hold now; about 0.2 s a key. Throws the errors of the vault. */
+  readonly read: () => Promise<MasterKeySet>;
+}
+
+/** Every key of a set, the likeliest first. */
+export function keysOfSet({ current, next, former }: MasterKeySet): readonly MasterKey[] {
+  return [current, ...(next === undefined ? [] : [next]), ...former];
+}
+
+/** Whether two are the same key. */
+export function sameMasterKey(one: MasterKey, other: MasterKey): boolean {
+  return one.material.equals(other.material);
 }
 
 /**

@@ -58,6 +58,20 @@ export interface ShipWalRequest {
   /** `wal_shipping`. */
   readonly directory: string;
 }
+/** Brings the copies of `hot_standby` to a backup. */
+export interface HotStandbyRequest {
+  readonly command: "hot-standby";
+  /** A label, or oldest, newest, latest. */
+  readonly backup: string;
+  readonly copies: readonly HotStandbyCopy[];
+}
+export interface HotStandbyCopy {
+  /** The copy is `<directory>/<server>`. */
+  readonly directory: string;
+  /** Directory whose files are laid over it. */
+  readonly overrides: string | null;
+  readonly tablespaceMap: readonly TablespacePlace[];
+}
 /** Removes what crashed jobs left behind. */
 export interface CleanRequest {
   readonly command: "clean";
@@ -109,8 +123,29 @@ export interface RetentionRequest {
   readonly command: "retention";
   readonly policy: RetentionPolicySettings;
   readonly minimum: number;
-  /** Labels that other jobs work with or wait for. */
-  readonly inUse: readonly string[];
+  /** What other jobs work with or wait for when it begins. */
+  readonly inUse: RepositoryUse;
+}
+/** What must not be taken away at the moment. */
+export interface RepositoryUse {
+  /** A job has not chosen yet: it may come to want anything. */
+  readonly all: boolean;
+  /** Labels of backups, which keep their WAL. */
+  readonly backups: readonly string[];
+  /** WAL that is needed besides that of the backups. */
+  readonly wal: readonly WalUse[];
+}
+/** WAL of a timeline, and of those that go on from it, from a position on. */
+export interface WalUse {
+  readonly timeline: number;
+  /** In PostgreSQL's form. */
+  readonly from: string;
+}
+/** Makes the cluster that answers at the server's address the present one; see `acceptLineage`. */
+export interface LineageRequest {
+  readonly command: "lineage";
+  /** System identifier of the cluster that is expected there; null: whatever is there. */
+  readonly expected: string | null;
 }
 /** Says what `retention` would remove. */
 export interface RetentionPlanRequest extends Omit<RetentionRequest, "command"> {
@@ -123,10 +158,12 @@ export type JobRequest =
   | DeleteRequest
   | ArchiveWalRequest
   | ShipWalRequest
+  | HotStandbyRequest
   | CleanRequest
   | DrillRequest
   | VerifyRequest
   | RetentionRequest
+  | LineageRequest
   | RetentionPlanRequest;
 
 /** Outcome of a job that did what it was asked for. */
@@ -151,6 +188,11 @@ const retentionPolicy: Check<RetentionPolicySettings> = variants<"kind", Retenti
   count: object<RetentionPolicySettings & { kind: "count" }>({ kind: () => "count", copies: count }),
 });
 
+export const walUse = object<WalUse>({ timeline: count, from: text });
+const repositoryUse = object<RepositoryUse>({ all: flag, backups: list(text), wal: list(walUse) });
+
+const tablespacePlace = object<TablespacePlace>({ tablespace: text, directory: text });
+
 export const jobRequest: Check<JobRequest> = variants<"command", JobRequest>("command", {
   backup: object<BackupRequest>({ command: () => "backup", parent: nullable(text) }),
   restore: object<RestoreRequest>({
@@ -160,13 +202,18 @@ export const jobRequest: Check<JobRequest> = variants<"command", JobRequest>("co
     directory: text,
     dryRun: flag,
     copyWal: flag,
-    tablespaceMap: list(object<TablespacePlace>({ tablespace: text, directory: text })),
+    tablespaceMap: list(tablespacePlace),
     tablespaceMapAll: nullable(text),
   }),
   archive: object<ArchiveRequest>({ command: () => "archive", backup: text, position: nullable(text), directory: text }),
   delete: object<DeleteRequest>({ command: () => "delete", backup: text, force: flag }),
   "archive-wal": object<ArchiveWalRequest>({ command: () => "archive-wal" }),
   "ship-wal": object<ShipWalRequest>({ command: () => "ship-wal", directory: text }),
+  "hot-standby": object<HotStandbyRequest>({
+    command: () => "hot-standby",
+    backup: text,
+    copies: list(object<HotStandbyCopy>({ directory: text, overrides: nullable(text), tablespaceMap: list(tablespacePlace) })),
+  }),
   clean: object<CleanRequest>({ command: () => "clean", workspace: optional(text) }),
   drill: object<DrillRequest>({
     command: () => "drill",
@@ -188,13 +235,14 @@ export const jobRequest: Check<JobRequest> = variants<"command", JobRequest>("co
     command: () => "retention",
     policy: retentionPolicy,
     minimum: count,
-    inUse: list(text),
+    inUse: repositoryUse,
   }),
+  lineage: object<LineageRequest>({ command: () => "lineage", expected: nullable(text) }),
   "retention-plan": object<RetentionPlanRequest>({
     command: () => "retention-plan",
     policy: retentionPolicy,
     minimum: count,
-    inUse: list(text),
+    inUse: repositoryUse,
   }),
 });
 

@@ -16,7 +16,7 @@ import {
   type Delta,
 } from "../state/index.ts";
 import { count, dictionary, flag, list, number, object, oneOf, optional, text, variants, type Check } from "./check.ts";
-import { jobRequest, jobResult, type JobRequest, type JobResult } from "./job-request.ts";
+import { jobRequest, jobResult, walUse, type JobRequest, type JobResult, type WalUse } from "./job-request.ts";
 import {
   repositorySettings,
   secrets,
@@ -32,6 +32,20 @@ export interface LiveSettings {
   readonly server: Delta;
 }
 
+/** What a receiver is to do. */
+export interface ReceiverRole {
+  /** Its server follows another one, so that WAL which it does not have may be stored for that one. */
+  readonly follows: boolean;
+  /** To receive; else only to keep the slot. */
+  readonly streams: boolean;
+  /** Up to where the WAL of the followed server is durable, as far as that is known. */
+  readonly stored?: StoredPosition;
+}
+/** A position as PostgreSQL prints it. */
+export interface StoredPosition {
+  readonly timeline: number;
+  readonly lsn: string;
+}
 export interface ReceiverStart {
   readonly type: "start";
   /** What the process is to call itself; absent when titles are not wanted. */
@@ -42,6 +56,12 @@ export interface ReceiverStart {
   readonly live: LiveSettings;
   /** The server's record of the state segment, so that counters go on where the receiver before this one left them. */
   readonly state: Delta;
+  readonly role: ReceiverRole;
+}
+/** From now on it is to do something else, or knows better what. */
+export interface ChangeRole {
+  readonly type: "role";
+  readonly role: ReceiverRole;
 }
 /** New values of the live configuration. */
 export interface Reconfigure {
@@ -56,7 +76,7 @@ export interface Drain {
 export interface Wake {
   readonly type: "wake";
 }
-export type ToReceiver = ReceiverStart | Reconfigure | Drain | Wake;
+export type ToReceiver = ReceiverStart | ChangeRole | Reconfigure | Drain | Wake;
 
 export interface JobStart {
   readonly type: "start";
@@ -147,7 +167,19 @@ export interface Archived {
   readonly segments: number;
   readonly storedBytes: number;
 }
-export type FromJob = Running | StateChanged | Log | Failed | Finished | Archived;
+/** The job has chosen: from now on it needs these backups to stay, and no others. */
+export interface Uses {
+  readonly type: "uses";
+  /** Labels. */
+  readonly backups: readonly string[];
+  /** WAL that it needs besides that of the backups. */
+  readonly wal: readonly WalUse[];
+}
+/** The job has taken out of view all that it is going to; what it still does harms nobody. */
+export interface Settled {
+  readonly type: "settled";
+}
+export type FromJob = Running | StateChanged | Log | Failed | Finished | Archived | Uses | Settled;
 
 const deltaValue: Check<string | number | boolean> = (value, path) => {
   if (typeof value === "string" || typeof value === "boolean") return value;
@@ -195,6 +227,12 @@ const log = logMessage;
 const failed = object<Failed>({ type: () => "failed", error: errorRecord });
 const segment = object<SegmentComplete>({ type: () => "segment", name: text, number: count });
 
+const receiverRole = object<ReceiverRole>({
+  follows: flag,
+  streams: flag,
+  stored: optional(object<StoredPosition>({ timeline: count, lsn: text })),
+});
+
 export const toReceiver: Check<ToReceiver> = variants<"type", ToReceiver>("type", {
   start: object<ReceiverStart>({
     type: () => "start",
@@ -204,7 +242,9 @@ export const toReceiver: Check<ToReceiver> = variants<"type", ToReceiver>("type"
     secrets,
     live,
     state: serverState,
+    role: receiverRole,
   }),
+  role: object<ChangeRole>({ type: () => "role", role: receiverRole }),
   reconfigure,
   drain: object<Drain>({ type: () => "drain" }),
   wake: object<Wake>({ type: () => "wake" }),
@@ -251,4 +291,6 @@ export const fromJob: Check<FromJob> = variants<"type", FromJob>("type", {
   failed,
   result: object<Finished>({ type: () => "result", result: jobResult }),
   archived: object<Archived>({ type: () => "archived", segments: count, storedBytes: count }),
+  uses: object<Uses>({ type: () => "uses", backups: list(text), wal: list(walUse) }),
+  settled: object<Settled>({ type: () => "settled" }),
 });

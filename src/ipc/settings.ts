@@ -1,5 +1,5 @@
 /** What the supervisor tells a child at its start about the server and the repository, compiled from the configuration. */
-import { count, flag, number, object, oneOf, optional, text, type Check } from "./check.ts";
+import { count, flag, list, number, object, oneOf, optional, text, type Check } from "./check.ts";
 
 export interface TlsSettings {
   readonly mode: "disable" | "prefer" | "require" | "verify-full";
@@ -33,6 +33,8 @@ export interface ServerSettings {
   readonly receiverTimeoutMs: number;
   /** Longest time between two standby status updates. */
   readonly statusIntervalMs: number;
+  /** Files of its host that are stored with a backup. */
+  readonly extra?: readonly string[];
 }
 
 /** Where and in which form the files of one server are stored. */
@@ -93,6 +95,7 @@ export const serverSettings: Check<ServerSettings> = object<ServerSettings>({
   createSlot: flag,
   receiverTimeoutMs: count,
   statusIntervalMs: count,
+  extra: optional(list(text)),
 });
 
 export const repositorySettings: Check<RepositorySettings> = object<RepositorySettings>({

@@ -19,7 +19,7 @@ export const archiveWal: JobHandler<"archive-wal"> = async (_request, environmen
         encryption: repository.encryption,
         ...levelFor(repository.compression, repository.compressionLevel),
       },
-      dataKey: encrypted ? await dataKeys(environment).current() : undefined,
+      keys: encrypted ? dataKeys(environment) : undefined,
       hash: repository.hash,
       workers: serverConfiguration().workers,
       memoryBytes: repository.memoryBytes,

@@ -7,7 +7,7 @@ import type { JobHandler } from "./job.ts";
 import { restoreOptions } from "./restore.ts";
 
 export const archiveBackup: JobHandler<"archive"> = async (request, environment) => {
-  const { clock, logger, progress, repository, server, signal } = environment;
+  const { clock, logger, progress, repository, server, signal, uses } = environment;
   const { backup, directory, position } = request;
   const taken: string[] = [];
   const options = restoreOptions({ backup, position, directory, copyWal: true }, environment, taken);
@@ -30,6 +30,7 @@ export const archiveBackup: JobHandler<"archive"> = async (request, environment)
       async openCluster() {
         const stream = await openClusterStream(options, { clock, logger, signal, progress: () => undefined });
         plan = stream.plan;
+        uses([plan.backup.label]);
         return { ...stream, label: plan.backup.label, endTime: Date.parse(plan.backup.endTime) };
       },
       progress: ({ bytesDone, bytesTotal }) => progress({ phase: "compression", bytesDone, bytesTotal }),

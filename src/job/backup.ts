@@ -1,6 +1,7 @@
 /** `backup`: the supervisor's settings as options of the procedure, its phases as pgmoneta's. */
 import { backup, type BackupOptions, type BackupPhase } from "../backup/index.ts";
 import { managementErrors } from "../management/index.ts";
+import { formatLsn } from "../postgres/index.ts";
 import { levelFor } from "./compression-level.ts";
 import { connectOptions } from "./connect-options.ts";
 import { dataKeys } from "./data-keys.ts";
@@ -26,7 +27,7 @@ function serverCompression({
 }
 
 export const takeBackup: JobHandler<"backup"> = async (request, environment) => {
-  const { clock, logger, progress, repository, serverConfiguration, signal } = environment;
+  const { clock, logger, progress, repository, serverConfiguration, signal, uses } = environment;
   if (request.parent !== null)
     throw managementErrors.commandNotAvailable("incremental backups are not available in this version");
   const encrypted = repository.encryption !== "none";
@@ -45,6 +46,7 @@ export const takeBackup: JobHandler<"backup"> = async (request, environment) => 
       serverCompression: serverCompression(repository),
       hash: repository.hash,
       link: repository.link,
+      extra: environment.server.extra,
       workers,
       memoryBytes: repository.memoryBytes,
       maxRateBytes: maxRate,
@@ -56,6 +58,8 @@ export const takeBackup: JobHandler<"backup"> = async (request, environment) => 
       signal,
       progress: ({ phase, bytesDone, bytesTotal }) => progress({ phase: phases[phase], bytesDone, bytesTotal }),
       wal: createWalDurability(environment),
+      started: ({ previous, timeline, from }) =>
+        uses(previous === undefined ? [] : [previous], [{ timeline, from: formatLsn(from) }]),
     },
   );
   return { label: info.label, notes: warnings, facts: {} };

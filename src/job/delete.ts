@@ -13,7 +13,7 @@ import {
 import { jobErrors } from "./errors.ts";
 import type { JobHandler } from "./job.ts";
 
-export const deleteBackup: JobHandler<"delete"> = async (request, { server, storage, logger, signal, progress }) => {
+export const deleteBackup: JobHandler<"delete"> = async (request, { server, storage, logger, signal, progress, settled }) => {
   const { name } = server;
   progress({ phase: "delete" });
   const catalog = openCatalog(storage, name);
@@ -32,6 +32,7 @@ export const deleteBackup: JobHandler<"delete"> = async (request, { server, stor
   }
   throwIfAborted(signal);
   const hidden = await hideBackup(storage, name, label);
+  settled();
   logger.info(`backup ${label} is out of view`);
   // From here on it does not exist for anybody: a cancellation only leaves bytes, which the next start removes.
   const { files } = await removeHiddenBackup(storage, hidden).catch((error: unknown) => {

@@ -41,7 +41,7 @@ function surroundings(): Record<string, string> {
 
 /** The restore of the drill: as an operator's, with the plan shown before anything is written. */
 function restoring(request: RequestOf<"drill">, environment: JobEnvironment): DrillRestore {
-  const { clock, logger, progress, signal } = environment;
+  const { clock, logger, progress, signal, uses } = environment;
   return async (directory, planned) => {
     const { backup, position } = request;
     const { files, bytes } = await restore(
@@ -52,7 +52,10 @@ function restoring(request: RequestOf<"drill">, environment: JobEnvironment): Dr
         signal,
         progress: ({ phase, bytesDone, bytesTotal }) =>
           progress({ phase: restorePhases[phase], bytesDone, bytesTotal }),
-        planned: (plan) => planned(planOf(plan)),
+        planned: (plan) => {
+          uses([plan.backup.label]);
+          return planned(planOf(plan));
+        },
       },
     );
     return { files, bytes };

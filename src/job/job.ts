@@ -7,6 +7,7 @@ import type {
   Secrets,
   SegmentComplete,
   ServerSettings,
+  WalUse,
 } from "../ipc/index.ts";
 import type { Logger } from "../log/index.ts";
 import type { JobCommand, ServerConfiguration, ServerState } from "../state/index.ts";
@@ -40,6 +41,13 @@ export interface JobEnvironment {
   readonly onServerChange: (listener: () => void) => () => void;
   /** Has `listener` called for each segment that is announced, and for the last one before; returns how to stop that. */
   readonly onSegment: (listener: (segment: SegmentComplete) => void) => () => void;
+  /**
+   * Tells the supervisor which backups, by their labels, the job needs to stay from now on, and which WAL besides theirs.
+   * Until then it keeps everything from going.
+   */
+  readonly uses: (backups: readonly string[], wal?: readonly WalUse[]) => void;
+  /** Tells the supervisor that the job takes nothing out of view any more. */
+  readonly settled: () => void;
   /** Tells the supervisor of segments that have their final form; of none, that all that were finished have it. */
   readonly archived: (segments: number, storedBytes: number) => void;
 }

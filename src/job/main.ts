@@ -11,8 +11,10 @@ import {
   type LiveSettings,
   type Running,
   type SegmentComplete,
+  type Settled,
   type StateChanged,
   type ToJob,
+  type Uses,
 } from "../ipc/index.ts";
 import { createLogger, registerSecret, type AdjustableLogger } from "../log/index.ts";
 import {
@@ -36,7 +38,9 @@ import { takeBackup } from "./backup.ts";
 import { clean } from "./clean.ts";
 import { deleteBackup } from "./delete.ts";
 import { drillBackup } from "./drill.ts";
+import { refreshStandbys } from "./hot-standby.ts";
 import type { JobEnvironment } from "./job.ts";
+import { changeLineage } from "./lineage.ts";
 import { restoreBackup } from "./restore.ts";
 import { applyRetention, previewRetention } from "./retention.ts";
 import { verifyBackup } from "./verify.ts";
@@ -50,7 +54,8 @@ const segmentListeners = new Set<(segment: SegmentComplete) => void>();
 let lastSegment: SegmentComplete | undefined;
 let logger: AdjustableLogger | undefined;
 
-const session = openChildSession<Running | StateChanged | Finished | Archived, ToJob>({
+type News = Archived | Uses | Settled;
+const session = openChildSession<Running | StateChanged | Finished | News, ToJob>({
   host: process,
   check: toJob,
   onMessage: receive,
@@ -122,8 +127,9 @@ async function run(start: JobStart): Promise<void> {
         if (lastSegment !== undefined) listener(lastSegment);
         return listen(segmentListeners, listener);
       },
-      archived: (segments, storedBytes) =>
-        void session.channel.send({ type: "archived", segments, storedBytes }).catch(supervisorGone),
+      uses: (backups, wal = []) => tell({ type: "uses", backups, wal }),
+      settled: () => tell({ type: "settled" }),
+      archived: (segments, storedBytes) => tell({ type: "archived", segments, storedBytes }),
     });
     await mirror.close();
     await session.channel.send({ type: "result", result });
@@ -154,12 +160,16 @@ function perform(request: JobRequest, environment: JobEnvironment): Promise<JobR
       return archiveWal(request, environment);
     case "ship-wal":
       return shipWal(request, environment);
+    case "hot-standby":
+      return refreshStandbys(request, environment);
     case "restore":
       return restoreBackup(request, environment);
     case "retention":
       return applyRetention(request, environment);
     case "retention-plan":
       return previewRetention(request, environment);
+    case "lineage":
+      return changeLineage(request, environment);
     case "verify":
       return verifyBackup(request, environment);
     case "drill":
@@ -172,7 +182,7 @@ function listen<T>(listeners: Set<T>, listener: T): () => void {
   return () => void listeners.delete(listener);
 }
 
-/** The session has seen it too and ends the process. */
-function supervisorGone(): void {
-  cancelled.abort(commonErrors.aborted("the supervisor is gone"));
+function tell(news: News): void {
+  // That it is gone the session has seen too, and ends the process.
+  session.channel.send(news).catch(() => cancelled.abort(commonErrors.aborted("the supervisor is gone")));
 }

@@ -47,6 +47,7 @@ export function restoreOptions(
   const { repository, server, serverConfiguration, storage } = environment;
   const { host, port, user, passFile } = server.connection;
   const { secondCopy } = repository;
+  const keys = dataKeys(environment);
   return {
     storage,
     ...(secondCopy === undefined ? {} : { secondCopy: { storage: openLocalStorage(secondCopy), taken: (name, why) => taken.push(takenNote(name, why)) } }),
@@ -57,7 +58,7 @@ export function restoreOptions(
     copyWal: request.copyWal,
     tablespaceMap: { each: request.tablespaceMap ?? [], all: request.tablespaceMapAll ?? undefined },
     workers: Math.max(1, serverConfiguration().workers),
-    keys: () => dataKeys(environment).ring(),
+    keys: () => keys.ring(),
     masterKeyFile: repository.masterKeyFile,
     program: program(environment),
     replica: { host, port, user, passFile },
@@ -70,7 +71,7 @@ function resultOf(plan: RestorePlan, dryRun: boolean, taken: readonly string[]):
 }
 
 export const restoreBackup: JobHandler<"restore"> = async (request, environment) => {
-  const { clock, logger, progress, signal } = environment;
+  const { clock, logger, progress, signal, uses } = environment;
   const taken: string[] = [];
   const options = restoreOptions(request, environment, taken);
   const dependencies: Parameters<typeof restore>[1] = {
@@ -78,6 +79,7 @@ export const restoreBackup: JobHandler<"restore"> = async (request, environment)
     logger,
     signal,
     progress: ({ phase, bytesDone, bytesTotal }) => progress({ phase: restorePhases[phase], bytesDone, bytesTotal }),
+    planned: async ({ backup }) => uses([backup.label]),
   };
   if (!request.dryRun) return resultOf((await restore(options, dependencies)).plan, false, [...new Set(taken)]);
   const plan = await planRestore(options, dependencies);

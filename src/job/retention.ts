@@ -1,5 +1,6 @@
 /** `retention`: what is due goes; `retention-plan` says what would, and stands in nobody's way. */
 import type { JobResult, JsonValue } from "../ipc/index.ts";
+import { parseLsn, timelineId } from "../postgres/index.ts";
 import { describeRetention, runRetention, type RetentionPolicy } from "../retention/index.ts";
 import type { JobEnvironment, JobHandler, RequestOf } from "./job.ts";
 
@@ -11,14 +12,20 @@ function policyOf({ policy }: RequestOf<"retention" | "retention-plan">): Retent
 
 async function carryOut(
   request: RequestOf<"retention" | "retention-plan">,
-  { server, storage, clock, logger, signal, progress }: JobEnvironment,
+  { server, storage, clock, logger, signal, progress, settled }: JobEnvironment,
 ): Promise<JobResult> {
   const dryRun = request.command === "retention-plan";
-  const { minimum, inUse } = request;
+  const { minimum } = request;
+  const { all, backups, wal: walInUse } = request.inUse;
+  const inUse = {
+    all,
+    backups,
+    wal: walInUse.map(({ timeline, from }) => ({ timeline: timelineId(timeline), from: parseLsn(from) })),
+  };
   progress({ phase: "delete" });
   const outcome = await runRetention(
     { server: server.name, storage, policy: policyOf(request), minimum, inUse, dryRun },
-    { clock, logger, signal, progress: (bytesDone, bytesTotal) => progress({ bytesDone, bytesTotal }) },
+    { clock, logger, signal, progress: (bytesDone, bytesTotal) => progress({ bytesDone, bytesTotal }), settled },
   );
   const { decisions, wal } = describeRetention(outcome);
   const facts = { decisions, wal, removedWal: { ...outcome.removedWal } };

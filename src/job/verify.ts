@@ -16,14 +16,16 @@ import { dataKeys } from "./data-keys.ts";
 import type { JobEnvironment, JobHandler } from "./job.ts";
 
 export const verifyBackup: JobHandler<"verify"> = async (request, environment) => {
-  const { clock, logger, progress, server, serverConfiguration, signal, storage } = environment;
+  const { clock, logger, progress, server, serverConfiguration, signal, storage, uses } = environment;
   const { all, schedule } = request;
   const store = openVerifications(storage, server.name);
   const before = await store.read();
   const { label } = await openCatalog(storage, server.name).find(request.backup);
+  uses([label]);
   const unfinished = resumable(before, label, schedule?.since);
   const began = unfinished?.began ?? clock.now();
   const files: VerifiedFile[] = [];
+  const keys = dataKeys(environment);
   progress({ phase: "verify" });
   const report = await verify(
     {
@@ -32,7 +34,7 @@ export const verifyBackup: JobHandler<"verify"> = async (request, environment) =
       backup: label,
       workers: Math.max(1, serverConfiguration().workers),
       rateBytes: schedule?.rateBytes ?? 0,
-      keys: () => dataKeys(environment).ring(),
+      keys: () => keys.ring(),
       historyOf: consistencyHistory,
       marked: before.backups.get(label)?.outcome === "bad",
       resume: unfinished === undefined ? undefined : stateOf(unfinished),

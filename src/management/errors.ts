@@ -114,7 +114,7 @@ export const managementErrors = defineErrors({
     code: "MANAGEMENT_CONNECTION_CLOSED",
     exit: 3,
     retryable: true,
-    hint: "The daemon closed the connection without an answer, so the outcome is unknown: look with `moneta-cli status details` and read its log.",
+    hint: "The daemon closed the connection without an answer, so the outcome is unknown. A job ends with its daemon, and one that was still waiting in line never began: look with `moneta-cli status details` and read its log.",
   },
   interrupted: {
     code: "MANAGEMENT_INTERRUPTED",

@@ -8,6 +8,7 @@ export * from "./errors.ts";
 export * from "./failure.ts";
 export * from "./frame.ts";
 export * from "./json.ts";
+export * from "./lineage-response.ts";
 export * from "./places.ts";
 export * from "./responses.ts";
 export * from "./server.ts";

@@ -36,6 +36,8 @@ export interface RetentionDecision {
 
 /** WAL that goes: positions of a timeline, in PostgreSQL's form. */
 export interface RetentionWal {
+  /** System identifier of the earlier cluster that it is of; null for the present one. */
+  readonly lineage: string | null;
   readonly timeline: number;
   readonly from: string;
   readonly to: string;
@@ -69,7 +71,8 @@ export function retentionResponse(server: ServerIdentity, retention: RetentionSu
       Rules: rules,
       BackupSize: storedBytes,
     })),
-    WAL: wal.map(({ timeline, from, to, files, bytes }) => ({
+    WAL: wal.map(({ lineage, timeline, from, to, files, bytes }) => ({
+      Lineage: lineage,
       Timeline: timeline,
       From: from,
       To: to,

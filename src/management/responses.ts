@@ -198,6 +198,11 @@ export function modeResponse(server: ServerIdentity, online: boolean): JsonObjec
   return { ...identity(server), Online: online };
 }
 
+/** `key rotate` (ours): the id of the data key that is in use now, and of the one before; null when there was none. */
+export function keyRotateResponse(server: ServerIdentity, id: string, previous: string | undefined): JsonObject {
+  return { ...identity(server), Key: id, PreviousKey: previous ?? null };
+}
+
 /** `cancel` (ours): the jobs that were told to end. */
 export function cancelResponse(
   server: ServerIdentity,
@@ -228,6 +233,7 @@ const jobExtras = (job: JobSummary): JsonObject =>
     BytesPerSecond: Math.round(job.bytesPerSecond),
     Label: job.label,
     Reason: job.reason,
+    Place: job.place,
   });
 
 /** An entry of Jobs; the first of them is also the body of a `progress` answer. */
@@ -272,6 +278,7 @@ const serverEntry = (server: ServerSummary): JsonObject => ({
   ActiveDelete: server.active.delete,
   ActiveRestore: server.active.restore,
   ActiveRetention: server.active.retention,
+  WaitingJobs: server.waiting,
   Checksums: server.checksums,
   HotStandbySize: server.hotStandbySize,
   NumberOfBackups: server.numberOfBackups,
@@ -281,7 +288,7 @@ const serverEntry = (server: ServerSummary): JsonObject => ({
   RetentionMonths: server.retention.months,
   RetentionWeeks: server.retention.weeks,
   RetentionYears: server.retention.years,
-  ...known({ Retention: server.retentionPolicy }),
+  ...known({ Retention: server.retentionPolicy, Lineage: server.lineage, FormerLineages: server.formerLineages }),
   ServerSize: server.serverSize,
   Workers: server.workers,
   WorkspaceFreeSpace: server.workspaceFreeSpace,

@@ -35,8 +35,8 @@ export interface ManagementServerOptions {
   readonly socketPath: string;
   /** Permission bits of the socket; what goes beyond 0660 is cut off. Default 0660. */
   readonly mode?: number;
-  /** Asked at every message, so that a key made later is seen. */
-  readonly masterKey?: () => MasterKey | undefined;
+  /** Asked at every message, so that a key that was made or replaced later is seen: the one in use first, then the one before. */
+  readonly masterKeys?: () => Promise<readonly MasterKey[]>;
   /** Answers a request that passed every check. Exceptions become failed outcomes. */
   readonly handle: ManagementHandler;
   readonly limits?: Partial<ManagementLimits>;
@@ -126,7 +126,7 @@ export async function createManagementServer(options: ManagementServerOptions): 
     }
     const session = startSession(nextId, socket, {
       handle: options.handle,
-      masterKey: options.masterKey ?? (() => undefined),
+      masterKeys: options.masterKeys ?? (async () => []),
       limits,
       unpacking,
       logger,

@@ -5,6 +5,7 @@
 import type { Socket } from "node:net";
 import { toMonetaError } from "../common/index.ts";
 import type { Clock, MonetaError, Semaphore } from "../common/index.ts";
+import { encryptionErrors } from "../encryption/errors.ts";
 import type { MasterKey } from "../encryption/index.ts";
 import type { Logger } from "../log/index.ts";
 import { buildResponse, checkRequest, encodeDocument, parseRequest } from "./document.ts";
@@ -38,7 +39,7 @@ export interface SessionLimits {
 
 export interface SessionContext {
   readonly handle: ManagementHandler;
-  readonly masterKey: () => MasterKey | undefined;
+  readonly masterKeys: () => Promise<readonly MasterKey[]>;
   readonly limits: SessionLimits;
   /** Requests are unpacked one after the other, so that a hundred of them need the memory of one. */
   readonly unpacking: Semaphore;
@@ -56,6 +57,24 @@ export interface RunningSession {
   drop(reason: string): void;
   /** Resolves when the connection is closed and the handler has returned. Never rejects. */
   readonly ended: Promise<void>;
+}
+
+/** The document of a frame, by the first of the keys that opens it. Throws what the first of them does. */
+async function open(
+  frame: Frame,
+  keys: readonly MasterKey[],
+): Promise<{ readonly text: string; readonly by: MasterKey | undefined }> {
+  let failure: unknown;
+  for (const by of keys.length === 0 ? [undefined] : keys) {
+    try {
+      return { text: await decodeFrame(frame, by, maxRequestDocumentBytes), by };
+    } catch (error) {
+      failure ??= error;
+      // Only another key can help.
+      if (!encryptionErrors.notAuthentic.is(error)) break;
+    }
+  }
+  throw failure;
 }
 
 export function startSession(id: number, socket: Socket, context: SessionContext): RunningSession {
@@ -85,15 +104,17 @@ export function startSession(id: number, socket: Socket, context: SessionContext
   /** Unpacks and checks the request; what could be read of it is kept for the answer even when it is refused. */
   const unpack = async (
     frame: Frame,
-  ): Promise<{ raw?: RawRequest; request?: ManagementRequest; error?: MonetaError }> => {
+  ): Promise<{ raw?: RawRequest; request?: ManagementRequest; error?: MonetaError; masterKey?: MasterKey | undefined }> => {
     let raw: RawRequest | undefined;
+    const keys = frame.encryption === "none" ? [] : await context.masterKeys();
+    let masterKey = keys[0];
     try {
-      raw = parseRequest(
-        await context.unpacking.run(() => decodeFrame(frame, context.masterKey(), maxRequestDocumentBytes)),
-      );
-      return { raw, request: checkRequest(raw) };
+      const { text, by } = await context.unpacking.run(() => open(frame, keys));
+      masterKey = by;
+      raw = parseRequest(text);
+      return { raw, request: checkRequest(raw), masterKey };
     } catch (error) {
-      return { ...(raw === undefined ? {} : { raw }), error: toMonetaError(error) };
+      return { ...(raw === undefined ? {} : { raw }), error: toMonetaError(error), masterKey };
     }
   };
   const perform = async (request: ManagementRequest): Promise<ResponseResult> => {
@@ -106,7 +127,8 @@ export function startSession(id: number, socket: Socket, context: SessionContext
   };
   const answer = async (frame: Frame): Promise<void> => {
     const start = clock.monotonic();
-    const { raw, request, error } = await unpack(frame);
+    // The answer is sealed with the key of the request, however long it takes and whatever becomes of the key.
+    const { raw, request, error, masterKey } = await unpack(frame);
     const result: ResponseResult =
       request === undefined
         ? { status: false, error: error ?? managementErrors.requestInvalid("the request could not be read") }
@@ -122,10 +144,10 @@ export function startSession(id: number, socket: Socket, context: SessionContext
     const text = encodeDocument(buildResponse(raw, result, clock.monotonic() - start));
     // Without a master key the refusal of an encrypted request can only be said in clear.
     const shape: FrameShape =
-      frame.encryption !== "none" && context.masterKey() === undefined
+      frame.encryption !== "none" && masterKey === undefined
         ? { compression: "none", encryption: "none" }
         : frame;
-    const bytes = await encodeFrame(text, shape, context.masterKey());
+    const bytes = await encodeFrame(text, shape, masterKey);
     arm(limits.answerTimeoutMs, "the answer was not fetched in time");
     await new Promise<void>((resolve) => {
       socket.once("close", resolve);

@@ -96,6 +96,8 @@ export interface JobSummary {
   readonly label?: string;
   /** Why it waits. */
   readonly reason?: string;
+  /** Which one it is among the jobs of its server that wait, from 1. */
+  readonly place?: number;
 }
 
 /** pgmoneta's phase numbers (`ProgressState`). */
@@ -170,6 +172,11 @@ export interface ServerSummary extends ServerIdentity {
     readonly restore: boolean;
     readonly retention: boolean;
   };
+  /** Ours: system identifier of the cluster whose WAL is received, and how many there were before it. */
+  readonly lineage?: string;
+  readonly formerLineages?: number;
+  /** Jobs that wait for others. */
+  readonly waiting: number;
   readonly stream: StreamSummary;
   /** The newest moment that a drill proved, and when; absent before the first. Milliseconds since 1970. */
   readonly proven?: { readonly moment: number; readonly at: number; readonly label: string };

@@ -7,5 +7,7 @@ export * from "./pipeline.ts";
 export type { RandomReader } from "./random-reader.ts";
 export type { StageTimes } from "./stage-times.ts";
 export type * from "./stored-file.ts";
-export { readStoredFile } from "./read-stored-file.ts";
+export { openChunkReader } from "./chunk-reader.ts";
+export type { ChunkReader } from "./chunk-reader.ts";
+export { readStoredFile, requireSize } from "./read-stored-file.ts";
 export * from "./file-checker.ts";

@@ -20,10 +20,53 @@ const STEP = 1024 * 1024;
 
 const ciphers = encryptionModes.filter((mode): mode is Cipher => mode !== "none");
 
-/** The master key of a ring. @throws ENCRYPTION_KEY_UNKNOWN */
-export function requireMasterKey(keys: KeyRing | undefined, file: string): MasterKey {
-  if (keys?.master !== undefined) return keys.master;
+/** The master keys of a ring, the one in use first. @throws ENCRYPTION_KEY_UNKNOWN */
+function requireMasterKeys(keys: KeyRing | undefined, file: string): readonly MasterKey[] {
+  if (keys?.master !== undefined) return [keys.master, ...(keys.formerMasters ?? [])];
   throw encryptionErrors.keyUnknown(`the master key is needed to read "${file}"`, { file });
+}
+
+/** What opened the last message that was found with a ring: what lies beside it was sealed at the same time. */
+const lastFound = new WeakMap<KeyRing, MasterKey>();
+
+/** Which key opens a message, and by which cipher. */
+export interface MessageKey {
+  readonly master: MasterKey;
+  readonly mode: Cipher;
+}
+
+export interface MessageHints {
+  /** The cipher, where it is known. */
+  readonly mode?: Cipher | undefined;
+  /** The one to try first. */
+  readonly likely?: Cipher | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The key and the cipher of a message. With one master key and a known cipher nothing is read; else it is one pass over
+ * the file for each pair that does not open it.
+ * @throws ENCRYPTION_KEY_UNKNOWN, ENCRYPTION_MALFORMED, ENCRYPTION_NOT_AUTHENTIC when it is none
+ */
+export async function findMessageKey(source: RandomReader, keys: KeyRing | undefined, hints: MessageHints): Promise<MessageKey> {
+  const masters = requireMasterKeys(keys, source.name);
+  const [only, ...others] = masters;
+  if (only !== undefined && others.length === 0) {
+    return { master: only, mode: hints.mode ?? (await findMessageMode(source, only, hints)) };
+  }
+  const last = keys === undefined ? undefined : lastFound.get(keys);
+  let failure: unknown;
+  for (const master of last === undefined ? masters : [last, ...masters.filter((each) => each !== last)]) {
+    try {
+      const mode = await findMessageMode(source, master, hints);
+      if (keys !== undefined) lastFound.set(keys, master);
+      return { master, mode };
+    } catch (error) {
+      if (!encryptionErrors.notAuthentic.is(error)) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
 }
 
 /** Reads the whole file with one cipher, for its tag alone. */
@@ -55,19 +98,19 @@ async function opensWith(
  * The cipher with which the tag of a file is right; `likely` is tried first. One pass over the file for each that is not.
  * @throws ENCRYPTION_MALFORMED, ENCRYPTION_NOT_AUTHENTIC when it is none
  */
-export async function findMessageMode(
+async function findMessageMode(
   source: RandomReader,
   master: MasterKey,
-  { likely, signal }: { readonly likely?: Cipher | undefined; readonly signal?: AbortSignal | undefined } = {},
+  { mode: known, likely, signal }: MessageHints = {},
 ): Promise<Cipher> {
   if (source.size < MESSAGE_OVERHEAD) {
     throw encryptionErrors.malformed(`encrypted message of ${source.size} bytes is too short`);
   }
   const others = ciphers.filter((mode) => mode !== likely);
-  for (const mode of likely === undefined ? others : [likely, ...others]) {
+  for (const mode of known !== undefined ? [known] : likely === undefined ? others : [likely, ...others]) {
     if (await opensWith(mode, master, source, signal)) return mode;
   }
-  throw encryptionErrors.notAuthentic("encrypted message does not match its tag with any cipher");
+  throw encryptionErrors.notAuthentic(`encrypted message does not match its tag with ${known ?? "any cipher"}`);
 }
 
 /** Clear pieces of the message that `pieces` are, proven once the last of them was taken. */

@@ -12,7 +12,7 @@ import {
 import { namedDamage } from "./damage.ts";
 import { pipelineErrors } from "./errors.ts";
 import { createRunningDigest, type RunningDigest } from "./file-measures.ts";
-import { findMessageMode, openMessage, requireMasterKey } from "./sealed-message.ts";
+import { findMessageKey, openMessage } from "./sealed-message.ts";
 import type { ChunkReceiver, ReadMeasures, ReadStoredFileOptions, StoredFormat } from "./stored-file.ts";
 
 const STEP = 1024 * 1024;
@@ -68,8 +68,8 @@ async function openSealed(pieces: AsyncIterable<Uint8Array>, options: ReadStored
   const { source, keys, likelyMode: likely, messageMode, signal } = options;
   const begin = await source.read(0, Math.min(source.size, CONTAINER_HEADER_LENGTH));
   if (isContainer(begin)) return openFrames(pieces, options);
-  const master = requireMasterKey(keys, source.name);
-  return openMessage(pieces, master, messageMode ?? (await findMessageMode(source, master, { likely, signal })));
+  const { master, mode } = await findMessageKey(source, keys, { mode: messageMode, likely, signal });
+  return openMessage(pieces, master, mode);
 }
 
 export async function readWalked(

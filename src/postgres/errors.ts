@@ -68,6 +68,12 @@ export const postgresErrors = defineErrors({
     retryable: false,
     hint: "The backup_manifest cannot be trusted: take a new backup, or verify this one against another copy.",
   },
+  incrementalFileDamaged: {
+    code: "INCREMENTAL_FILE_DAMAGED",
+    exit: 1,
+    retryable: false,
+    hint: "A file of this incremental backup cannot be used: restore an earlier backup, and verify this one.",
+  },
   filePathRefused: {
     code: "FILE_PATH_REFUSED",
     exit: 1,

@@ -8,6 +8,7 @@ import {
   type Findings,
   type Held,
   type LiveSettings,
+  type ReceiverRole,
   type ReceiverStart,
   type Running,
   type SegmentComplete,
@@ -37,6 +38,8 @@ const LONGEST_BEAT_MS = 10_000;
 let logger: AdjustableLogger | undefined;
 let completed = 0;
 const wakeListeners = new Set<() => void>();
+let role: ReceiverRole | undefined;
+const roleListeners = new Set<() => void>();
 
 const session = openChildSession<Running | StateChanged | Held | Findings | Drained | SegmentComplete | Beat, ToReceiver>({
   host: process,
@@ -48,6 +51,10 @@ const session = openChildSession<Running | StateChanged | Held | Findings | Drai
         return;
       case "reconfigure":
         reconfigure(message.live);
+        return;
+      case "role":
+        role = message.role;
+        for (const changed of [...roleListeners]) changed();
         return;
       case "drain":
         draining.abort(commonErrors.aborted("the receiver is drained"));
@@ -66,6 +73,8 @@ function reconfigure(live: LiveSettings): void {
 }
 
 async function run(start: ReceiverStart): Promise<void> {
+  // One that came after it, while the process started, is newer.
+  role ??= start.role;
   reconfigure(start.live);
   for (const secret of Object.values(start.secrets)) registerSecret(String(secret));
   if (start.title !== undefined) process.title = start.title;
@@ -95,6 +104,11 @@ async function run(start: ReceiverStart): Promise<void> {
     },
     findings(findings) {
       session.channel.send({ type: "findings", findings }).catch(supervisorGone);
+    },
+    role: () => role ?? start.role,
+    onRole(listener) {
+      roleListeners.add(listener);
+      return () => void roleListeners.delete(listener);
     },
     onWake(listener) {
       wakeListeners.add(listener);

@@ -1,11 +1,12 @@
 /** From the supervisor's settings to the receiving of WAL, and from what happens there to the server's record. */
-import { errorToRecord, type Clock, type ErrorRecord } from "../common/index.ts";
-import type { ConnectionSettings, Finding, RepositorySettings, Secrets, ServerSettings } from "../ipc/index.ts";
+import { commonErrors, errorToRecord, type Clock, type ErrorRecord } from "../common/index.ts";
+import type { ConnectionSettings, Finding, ReceiverRole, RepositorySettings, Secrets, ServerSettings } from "../ipc/index.ts";
 import type { Logger } from "../log/index.ts";
+import { parseLsn, timelineId } from "../postgres/index.ts";
 import { readPassFile, type ConnectOptions } from "../replication/index.ts";
 import { serverFields, type openStateWriter, type ServerState } from "../state/index.ts";
 import { openRepositoryStorage } from "../repository/index.ts";
-import { runReceiver, type ReceiverDependencies, type ReceiverEvent } from "../wal/index.ts";
+import { runReceiver, runSlotHolder, type ReceiverDependencies, type ReceiverEvent, type StoredElsewhere } from "../wal/index.ts";
 import { createFindings } from "./findings.ts";
 
 export interface ReceiverEnvironment {
@@ -23,6 +24,10 @@ export interface ReceiverEnvironment {
   readonly held: (error: ErrorRecord | undefined) => void;
   readonly findings: (findings: readonly Finding[]) => void;
   readonly onWake: NonNullable<ReceiverDependencies["onWake"]>;
+  /** What it is to do, as it was told last. */
+  readonly role: () => ReceiverRole;
+  /** Has `listener` called when it is told; returns how to stop that. */
+  readonly onRole: (listener: () => void) => () => void;
 }
 
 type ReceiverOptions = Parameters<typeof runReceiver>[0];
@@ -100,6 +105,10 @@ function createReporter({ record, segmentComplete, held, findings, clock }: Rece
         });
         return;
       }
+      case "held":
+        held(undefined);
+        record.set({ error: "" });
+        return;
       case "segment-complete":
         segmentComplete(event.segment);
         return;
@@ -117,9 +126,17 @@ function createReporter({ record, segmentComplete, held, findings, clock }: Rece
   };
 }
 
-/** Receives WAL until the signal fires. Rejects only for a defect: everything else is reported and tried again. */
+/** Up to where the followed server is stored, as the role says it. */
+function storedElsewhere({ stored }: ReceiverRole): StoredElsewhere | undefined {
+  return stored === undefined ? undefined : { timeline: timelineId(stored.timeline), lsn: parseLsn(stored.lsn) };
+}
+
+/**
+ * Does what the role says until the signal fires: receives WAL, or keeps the slot. Rejects only for a defect: everything else is
+ * reported and tried again.
+ */
 export async function receive(environment: ReceiverEnvironment): Promise<void> {
-  const { server, repository, secrets, clock, logger, signal, onWake } = environment;
+  const { server, repository, secrets, clock, logger, signal, onWake, role } = environment;
   const options: ReceiverOptions = {
     server: server.name,
     connect: connectOptions(server.connection, server, secrets),
@@ -127,6 +144,21 @@ export async function receive(environment: ReceiverEnvironment): Promise<void> {
     createSlot: server.createSlot,
     storage: openRepositoryStorage(repository.baseDir, repository.id),
     statusIntervalMs: server.statusIntervalMs,
+    follows: role().follows,
   };
-  await runReceiver(options, { clock, logger, signal, onWake, report: createReporter(environment) });
+  const report = createReporter(environment);
+  while (!signal.aborted) {
+    const { streams } = role();
+    const other = new AbortController();
+    const forget = environment.onRole(() => {
+      if (role().streams !== streams) other.abort(commonErrors.aborted("the receiver has another role"));
+    });
+    const deps = { clock, logger, signal: AbortSignal.any([signal, other.signal]), onWake, report };
+    try {
+      if (streams) await runReceiver(options, deps);
+      else await runSlotHolder(options, { ...deps, stored: () => storedElsewhere(role()) });
+    } finally {
+      forget();
+    }
+  }
 }

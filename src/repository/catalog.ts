@@ -108,11 +108,25 @@ export function openCatalog(storage: Storage, server: string): Catalog {
     }
   }
 
+  /** Undefined for a backup that went out of view while it was looked at: half of what was read of it means nothing. */
+  async function entryThatStays(label: string, verification: Verification | undefined): Promise<CatalogEntry | undefined> {
+    const isGone = async (): Promise<boolean> => (await storage.stat(layout.backup(label))) === undefined;
+    try {
+      const entry = await entryOf(label, verification);
+      return entry.state !== "valid" && (await isGone()) ? undefined : entry;
+    } catch (error) {
+      if (await isGone()) return undefined;
+      throw error;
+    }
+  }
+
   async function entries(): Promise<CatalogEntry[]> {
     const found: CatalogEntry[] = [];
     const { backups, unfinished } = await openVerifications(storage, server).read();
     for (const { name, kind } of await storage.list(layout.backups)) {
-      if (isLabel(name) && kind !== "file") found.push({ ...(await entryOf(name, backups.get(name))), ...(unfinished?.label === name ? { halfVerified: true } : {}) });
+      if (!isLabel(name) || kind === "file") continue;
+      const entry = await entryThatStays(name, backups.get(name));
+      if (entry !== undefined) found.push({ ...entry, ...(unfinished?.label === name ? { halfVerified: true } : {}) });
     }
     const readable = inOrder(found.flatMap(({ info }) => info ?? []));
     const sharing = measureSharing(readable);

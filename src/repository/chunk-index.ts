@@ -6,6 +6,7 @@
 import type { CompressionMethod } from "../compression/index.ts";
 import type { EncryptionMode } from "../encryption/index.ts";
 import type { ChunkEntry } from "../pipeline/index.ts";
+import type { BackupInfo } from "./backup-info.ts";
 import type { HashAlgorithm } from "./hash-algorithm.ts";
 
 export const chunkIndexFormat = "moneta.chunks";
@@ -51,6 +52,23 @@ export interface IndexedFile {
    * SHA-512, empty where none is known.
    */
   readonly location?: string | undefined;
+  /** Of a file that a restore of an incremental backup puts together: out of what. Nothing else here says where bytes lie, then. */
+  readonly combined?: CombinedFile | undefined;
+  /** The plain bytes themselves, of a small file that a restore of an incremental backup changes. */
+  readonly content?: Buffer | undefined;
+}
+
+/** What one backup of a chain has of a file. */
+export interface FileLayer {
+  readonly info: BackupInfo;
+  readonly file: IndexedFile;
+}
+
+export interface CombinedFile {
+  /** Bytes of a page. */
+  readonly blockSize: number;
+  /** The newest first. All are incremental files but the last one, which is a whole file. */
+  readonly layers: readonly FileLayer[];
 }
 
 export interface IndexedDirectory {

@@ -74,6 +74,12 @@ export const repositoryErrors = defineErrors({
     retryable: false,
     hint: "Put the named file back from a copy; it says which PostgreSQL cluster the WAL beside it belongs to.",
   },
+  lineageUnfinished: {
+    code: "LINEAGE_CHANGE_UNFINISHED",
+    exit: 49,
+    retryable: true,
+    hint: "The daemon finishes the change when it starts and at each attempt to reach the server: start it, or see with moneta-cli status details and in the log what holds it up. Until then no WAL of this server is read or received.",
+  },
   masterKeyMissing: {
     code: "REPOSITORY_MASTER_KEY_MISSING",
     exit: 46,

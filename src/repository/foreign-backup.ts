@@ -4,6 +4,7 @@
  * for with SHA-512. Unchanged files are absolute links into earlier backups; they are followed by their ends, so that a
  * repository may lie at another place than it was written at.
  */
+import { messageOf } from "../common/index.ts";
 import { compressionSuffix } from "../compression/index.ts";
 import { ENCRYPTION_SUFFIX } from "../encryption/index.ts";
 import { specFromName } from "../pipeline/index.ts";
@@ -11,20 +12,27 @@ import { createManifestReader, type ManifestFile } from "../postgres/index.ts";
 import type { Storage } from "../storage/index.ts";
 import type { BackupInfo } from "./backup-info.ts";
 import { addToTotals, noTotals, type ChunkIndexEntry, type ChunkIndexTotals, type IndexedFile } from "./chunk-index.ts";
-import { readDigestList } from "./digest-list.ts";
 import { repositoryErrors } from "./errors.ts";
-import { backupFiles, isLabel, serverLayout, type ServerLayout } from "./layout.ts";
+import { readForeignDigests } from "./foreign-digest-list.ts";
+import { createLinkFollower, foreignDamage, type FollowLink, type LinkEnd } from "./foreign-links.ts";
+import { backupFiles, dataPath, serverLayout, tablespacePath, type ServerLayout } from "./layout.ts";
 
 /** pgmoneta gives everything these modes. */
 const directoryMode = 0o700;
 const fileMode = 0o600;
 /** The server's own list; it is not in itself, and never converted. */
 const manifestName = "backup_manifest";
-/** More links behind one another than backups could make. */
-const longestChain = 10_000;
 const step = 256 * 1024;
 
 type OnEntry = (entry: ChunkIndexEntry) => void | Promise<void>;
+
+/** A file that is not there, or whose link leads nowhere. */
+export interface ForeignProblem {
+  /** Relative to the directory of the backup; of a missing file without the suffixes that it is stored with. */
+  readonly path: string;
+  readonly reason: string;
+  readonly digest: string | undefined;
+}
 
 interface Reading {
   readonly storage: Storage;
@@ -34,18 +42,24 @@ interface Reading {
   readonly due: Map<string, ManifestFile>;
   /** Digests of stored bytes by path within the backup. */
   readonly stored: ReadonlyMap<string, string>;
+  readonly follow: FollowLink;
   readonly give: OnEntry;
+  /** Throws unless somebody wants to be told. */
+  readonly problem: (problem: ForeignProblem) => void;
+  readonly tells: boolean;
 }
 
 /**
  * Gives every directory and file of a backup of pgmoneta's. The WAL that came with it is left out: recovery reads that of the
- * archive. Throws BACKUP_DAMAGED for a manifest that cannot be trusted, a file that is missing, and a link that leads elsewhere.
+ * archive. Throws BACKUP_DAMAGED for a manifest that cannot be trusted, and for a file that is missing and a link that leads
+ * elsewhere: unless there is `onProblem`, which is told of these, and the rest is given all the same.
  */
 export async function readForeignBackup(
   storage: Storage,
   server: string,
   info: BackupInfo,
   onEntry: OnEntry,
+  onProblem?: (problem: ForeignProblem) => void,
 ): Promise<ChunkIndexTotals> {
   const layout = serverLayout(server);
   let totals = noTotals;
@@ -53,24 +67,31 @@ export async function readForeignBackup(
     totals = addToTotals(totals, entry);
     await onEntry(entry);
   };
-  const [due, stored] = [
-    await readServerManifest(storage, layout, info),
-    await readStoredDigests(storage, layout, info),
-  ];
-  const reading: Reading = { storage, layout, info, due, stored, give };
+  const due = await readServerManifest(storage, layout, info);
+  // Where there is no such list the plain digests suffice.
+  const stored = (await readForeignDigests(storage, layout.backup(info.label))) ?? new Map<string, string>();
+  const problem = (found: ForeignProblem): void => {
+    if (onProblem === undefined) throw foreignDamage(layout, info.label, found.reason);
+    onProblem(found);
+  };
+  const follow = createLinkFollower(storage, layout);
+  const reading: Reading = { storage, layout, info, due, stored, follow, give, problem, tells: onProblem !== undefined };
   await walk(reading, backupFiles.data, "");
   for (const { directory, oid } of info.tablespaces) await walk(reading, directory, `pg_tblspc/${oid}/`);
-  const [missing] = due.keys();
-  if (missing !== undefined)
-    throw damaged(layout, info, `it has no ${missing}, which its manifest names (${due.size} such files)`);
+  for (const { path, checksum } of due.values()) {
+    const count = onProblem === undefined ? ` (${due.size} such files)` : "";
+    const reason = `it has no ${path}, which its manifest names${count}`;
+    problem({ path: storedPath(path, info), reason, digest: checksum });
+  }
   return totals;
 }
 
-const damaged = ({ server }: ServerLayout, { label }: BackupInfo, why: string) =>
-  repositoryErrors.backupDamaged(`backup ${label} of ${server}, which pgmoneta took, cannot be used: ${why}`, {
-    server,
-    label,
-  });
+/** Where a file of the manifest lies within the backup, but for its suffixes. */
+function storedPath(path: string, { tablespaces }: BackupInfo): string {
+  const [, oid = "", rest = ""] = /^pg_tblspc\/([0-9]+)\/([^]+)$/.exec(path) ?? [];
+  const found = tablespaces.find((each) => String(each.oid) === oid);
+  return found === undefined ? dataPath(path) : tablespacePath(found.directory, rest);
+}
 
 async function readServerManifest(
   storage: Storage,
@@ -79,7 +100,7 @@ async function readServerManifest(
 ): Promise<Map<string, ManifestFile>> {
   const files = new Map<string, ManifestFile>();
   const path = layout.backupFile(info.label, `${backupFiles.data}/${manifestName}`);
-  if ((await storage.stat(path)) === undefined) throw damaged(layout, info, `"${path}" is missing`);
+  if ((await storage.stat(path)) === undefined) throw foreignDamage(layout, info.label, `"${path}" is missing`);
   const manifest = createManifestReader((file) => {
     // With the WAL of a backup come notes on what was archived of it.
     if (!file.path.startsWith("pg_wal/")) files.set(file.path, file);
@@ -93,27 +114,9 @@ async function readServerManifest(
   }
   manifest.finish();
   for (const { path: name, checksumAlgorithm } of files.values()) {
-    if (checksumAlgorithm !== "SHA512") throw damaged(layout, info, `its manifest has no SHA-512 of ${name}`);
+    if (checksumAlgorithm !== "SHA512") throw foreignDamage(layout, info.label, `its manifest has no SHA-512 of ${name}`);
   }
   return files;
-}
-
-async function readStoredDigests(
-  storage: Storage,
-  layout: ServerLayout,
-  info: BackupInfo,
-): Promise<Map<string, string>> {
-  const digests = new Map<string, string>();
-  const path = layout.backupFile(info.label, backupFiles.digests("sha512"));
-  // With its ssh engine pgmoneta writes another list; the plain digests suffice.
-  if ((await storage.stat(path)) === undefined) return digests;
-  const reader = await storage.openFile(path);
-  try {
-    for await (const { path: name, digest } of readDigestList(reader)) digests.set(name, digest);
-  } finally {
-    await reader.close();
-  }
-  return digests;
 }
 
 /** `below` is what the manifest puts before the names in this directory of the backup. */
@@ -131,18 +134,22 @@ async function walk(reading: Reading, directory: string, below: string): Promise
 const isLeftOut = (path: string): boolean => /^data\/(?:pg_tblspc\/[0-9]+$|pg_wal\/)/.test(path);
 
 async function giveFile(reading: Reading, path: string, manifestPath: string, isLink: boolean): Promise<void> {
-  const { due, give, info, layout, storage, stored } = reading;
-  const origin = isLink
-    ? await followLink(reading, path)
-    : { location: layout.backupFile(info.label, path), owner: undefined };
+  const { due, give, info, layout, problem, storage, stored } = reading;
+  const origin = isLink ? await endOfLink(reading, path, manifestPath) : { location: layout.backupFile(info.label, path) };
+  if (origin === undefined) return;
   const suffix = suffixOf(manifestPath, origin.location, reading);
   const plain = manifestPath.slice(0, manifestPath.length - suffix.length);
   const entry = due.get(plain);
   // Whatever the server did not send is no part of its backup; its manifest is.
   if (entry === undefined && manifestPath !== manifestName) return;
   due.delete(plain);
-  const facts = await storage.stat(origin.location);
-  if (facts?.kind !== "file") throw damaged(layout, info, `${path} leads to "${origin.location}", which is not there`);
+  const own = layout.backupFile(info.label, path);
+  // The backup that it was a link into may have gone since: then the file is here.
+  const facts = (await storage.stat(origin.location)) ?? (await storage.stat(own));
+  if (facts?.kind !== "file") {
+    problem({ path, reason: `${path} leads to "${origin.location}", which is no file`, digest: entry?.checksum });
+    return;
+  }
   const file: IndexedFile = {
     kind: "file",
     path: path.slice(0, path.length - suffix.length),
@@ -156,10 +163,26 @@ async function giveFile(reading: Reading, path: string, manifestPath: string, is
     storedDigest: isLink ? "" : (stored.get(path) ?? ""),
     headerSize: 0,
     chunks: [],
-    owner: origin.owner,
+    owner: "owner" in origin ? origin.owner : undefined,
     location: origin.location,
   };
   await give(file);
+}
+
+/** Undefined for a link that leads nowhere, if that is to be told and not thrown. */
+async function endOfLink(reading: Reading, path: string, manifestPath: string): Promise<LinkEnd | undefined> {
+  const { due, follow, info, layout, problem, tells } = reading;
+  try {
+    return await follow(info.label, path);
+  } catch (error) {
+    if (!tells || !repositoryErrors.backupDamaged.is(error)) throw error;
+    const suffix = suffixOf(manifestPath, layout.backupFile(info.label, path), reading);
+    const name = manifestPath.slice(0, manifestPath.length - suffix.length);
+    const digest = due.get(name)?.checksum;
+    // It is told of once: not as a file that is missing besides.
+    if (due.delete(name) || name === manifestName) problem({ path, reason: messageOf(error), digest });
+    return undefined;
+  }
 }
 
 /** What a stored name has behind the name of the manifest. A file of PostgreSQL's may end like a compressed one. */
@@ -169,33 +192,4 @@ function suffixOf(manifestPath: string, location: string, { due, info }: Reading
   if (due.has(manifestPath)) return "";
   const { plainName } = specFromName(location);
   return location.slice(plainName.length);
-}
-
-/** Where a link ends, by the backups that it leads through. */
-async function followLink(
-  { info, layout, storage }: Reading,
-  path: string,
-): Promise<{ location: string; owner: string }> {
-  let label = info.label;
-  let relative = path;
-  for (let links = 0; links < longestChain; links += 1) {
-    const target = await storage.readLink(layout.backupFile(label, relative));
-    const match = /^(?:.*\/)?([^/]+)\/backup\/([0-9]{14})\/([^]+)$/.exec(target);
-    const [, server = "", next = "", rest = ""] = match ?? [];
-    if (match === null || server !== layout.server || !isLabel(next) || rest.split("/").includes("..")) {
-      throw damaged(
-        layout,
-        info,
-        `${path} is a link to "${target}", which is no file of another backup of ${layout.server}`,
-      );
-    }
-    [label, relative] = [next, rest];
-    const slash = relative.lastIndexOf("/");
-    const around = await storage.list(layout.backupFile(label, relative.slice(0, Math.max(0, slash))));
-    const found = around.find(({ name }) => name === relative.slice(slash + 1));
-    if (found === undefined)
-      throw damaged(layout, info, `${path} is a link to "${target}", which is not there any more`);
-    if (found.kind !== "symlink") return { location: layout.backupFile(label, relative), owner: label };
-  }
-  throw damaged(layout, info, `the links behind ${path} have no end`);
 }

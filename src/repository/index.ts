@@ -11,13 +11,19 @@ export * from "./backup-order.ts";
 export * from "./label.ts";
 export { openCatalog } from "./catalog.ts";
 export type { Catalog, CatalogEntry } from "./catalog.ts";
+export { removeLeftover } from "./leftovers.ts";
 export type { Leftover } from "./leftovers.ts";
 export * from "./metadata.ts";
-export { readBackupFile, storedFileFacts } from "./read-backup-file.ts";
+export { openBackupChain, readClusterEntries } from "./backup-chain.ts";
+export { readForeignBackup } from "./foreign-backup.ts";
+export { readForeignDigests } from "./foreign-digest-list.ts";
+export { openBackupChunks, readBackupFile, storedFileFacts } from "./read-backup-file.ts";
 export type { BackupSource, KeyRing, StoredFileFacts } from "./read-backup-file.ts";
 export { readSegment } from "./read-segment.ts";
 export type { ReadSegment, SegmentSink, WalSource } from "./read-segment.ts";
 export * from "./deletion.ts";
+export { takeOverLinks } from "./take-over-links.ts";
+export type { TakenOver } from "./take-over-links.ts";
 export * from "./drill-records.ts";
 export * from "./schedule-records.ts";
 export type { LineFileMeasures } from "./line-writer.ts";
@@ -53,12 +59,21 @@ export type { WalEnd, WalInventory, WalStretch } from "./wal-inventory.ts";
 export * from "./wal-needs.ts";
 export { openVerifications } from "./verifications.ts";
 export type { NotedFinding, UnfinishedVerification, Verification, Verifications, VerificationStore } from "./verifications.ts";
+export { openWalPushes, type WalConflict, type WalPushes, type WalPushStore } from "./wal-pushes.ts";
 export { readAllDataKeys } from "./all-data-keys.ts";
+export {
+  listRepositoryNotes,
+  parseRepositoryNote,
+  repositoryNotePath,
+  type FoundNote,
+  type RepositoryNote,
+} from "./repository-note.ts";
 export { openDataKeys } from "./data-keys.ts";
-export type { DataKeyStore } from "./data-keys.ts";
+export type { DataKeyStore, RotatedKey } from "./data-keys.ts";
 export * from "./repository-id.ts";
 export { acquireOwnerLock } from "./owner-lock.ts";
 export type { OwnerLock, OwnerLockOptions } from "./owner-lock.ts";
 export { openServerIdentity } from "./server-identity.ts";
 export { identityOfStoredWal } from "./wal-identity.ts";
+export { changeLineage, finishLineageChange, formerLineages, layoutOfLineage } from "./lineages.ts";
 export type { ServerIdentity, ServerIdentityStore } from "./server-identity.ts";

@@ -2,7 +2,7 @@
  * Every path of a repository, and the only place that joins them: pgmoneta's tree (doc/formats/repository.md), below
  * `base_dir`. Paths are relative to it, as `Storage` takes them.
  */
-import { pathFromBytes, pathToBytes } from "../postgres/index.ts";
+import { checkRelativePath, pathFromBytes, pathToBytes } from "../postgres/index.ts";
 import { repositoryErrors } from "./errors.ts";
 import type { HashAlgorithm } from "./hash-algorithm.ts";
 
@@ -25,10 +25,18 @@ export function isLabel(name: string): boolean {
   return /^[0-9]{14}$/.test(name);
 }
 
-/** The paths of one server. */
+/** The paths of one server: those of its WAL for one of its lineages, all others once. */
 export interface ServerLayout {
   readonly server: string;
+  /** System identifier of an earlier cluster whose WAL this is about; undefined for the present one. */
+  readonly lineage: string | undefined;
   readonly directory: string;
+  /** What lies here is of the lineage: `directory` itself for the present one. */
+  readonly place: string;
+  /** Directory with one directory for each earlier lineage. */
+  readonly lineages: string;
+  /** A change from one lineage to another that has begun; see `changeLineage`. */
+  readonly lineageChange: string;
   /** Which PostgreSQL cluster this is the repository of; see `ServerIdentityStore`. */
   readonly identity: string;
   /** Directory with one directory a backup. */
@@ -49,6 +57,8 @@ export interface ServerLayout {
   readonly walSecond: string;
   /** WAL that was removed on purpose; see `WalPruned`. */
   readonly walPruned: string;
+  /** What `archive_command` brought; see `WalPushStore`. */
+  readonly walPush: string;
   /** The server's processes for the receiver's connections: one that was killed can leave them behind there. */
   readonly walsender: string;
   /** Up to which moment the stream is proven; see `WalCoverageStore`. */
@@ -64,6 +74,10 @@ export interface ServerLayout {
   readonly verified: string;
   readonly keys: string;
   keyFile(id: string): string;
+  /** A master key that was replaced, wrapped by the one in use; `id` is random. */
+  formerMaster(id: string): string;
+  /** Whether a name in `keys` is that of a master key that was replaced. */
+  isFormerMaster(name: string): boolean;
   /** File that holds the id of the key to encrypt with. */
   readonly currentKey: string;
 }
@@ -75,18 +89,27 @@ function plainName(name: string, what: string): string {
   return name;
 }
 
-/** The paths of `server`. Throws REPOSITORY_NAME_REFUSED for a name that is not one directory. */
-export function serverLayout(server: string): ServerLayout {
+/**
+ * The paths of `server`; those of its WAL for the earlier cluster with the system identifier `lineage`, without one for the
+ * present cluster. Throws REPOSITORY_NAME_REFUSED for a name that is not one directory.
+ */
+export function serverLayout(server: string, lineage?: string): ServerLayout {
   const directory = plainName(server, "the name of a server");
+  const lineages = `${directory}/lineages`;
+  const place = lineage === undefined ? directory : `${lineages}/${plainName(lineage, "the name of a lineage")}`;
   const backups = `${directory}/backup`;
-  const wal = `${directory}/wal`;
-  const walIndex = `${directory}/wal_index`;
+  const wal = `${place}/wal`;
+  const walIndex = `${place}/wal_index`;
   const keys = `${directory}/keys`;
   const backup = (label: string): string => `${backups}/${plainName(label, "the label of a backup")}`;
   return {
     server,
+    lineage,
     directory,
-    identity: `${directory}/identity.json`,
+    place,
+    lineages,
+    lineageChange: `${directory}/lineage_change.json`,
+    identity: `${place}/identity.json`,
     backups,
     backup,
     backupFile: (label, relative) => `${backup(label)}/${relative}`,
@@ -95,11 +118,12 @@ export function serverLayout(server: string): ServerLayout {
     walIndex,
     historyIndex: `${walIndex}/histories.jsonl`,
     walIndexFile: (segment) => `${walIndex}/${segment.slice(0, 16)}.jsonl`,
-    walGaps: `${directory}/wal_gaps.json`,
+    walGaps: `${place}/wal_gaps.json`,
     walSecond: `${directory}/wal_second.json`,
-    walPruned: `${directory}/wal_pruned.json`,
+    walPruned: `${place}/wal_pruned.json`,
+    walPush: `${directory}/wal_push.json`,
     walsender: `${directory}/walsender.json`,
-    walCoverage: `${directory}/wal_coverage.json`,
+    walCoverage: `${place}/wal_coverage.json`,
     drillHistory: `${directory}/drills.json`,
     drills: `${directory}/drills`,
     schedule: `${directory}/schedule.json`,
@@ -107,6 +131,8 @@ export function serverLayout(server: string): ServerLayout {
     verified: `${directory}/verified.json`,
     keys,
     keyFile: (id) => `${keys}/${id}.key`,
+    formerMaster: (id) => `${keys}/${id}.master`,
+    isFormerMaster: (name) => /^[0-9a-f]{32}\.master$/.test(name),
     currentKey: `${keys}/current`,
   };
 }
@@ -119,6 +145,18 @@ export function dataPath(relative: string): string {
 /** A file of a tablespace, `relative` to its location, as a path in a backup; `directory` from `tablespaceDirectory`. */
 export function tablespacePath(directory: string, relative: string): string {
   return `${directory}/${relative}`;
+}
+
+const extraDirectory = "extra";
+
+/** A file of the database host that is no part of the cluster, by its absolute path there, as a path in a backup. */
+export function extraPath(absolute: string): string {
+  return checkRelativePath(`${extraDirectory}/${absolute.replace(/^\/+/, "")}`, "the configuration");
+}
+
+/** Whether an entry of a backup is such a file, or a directory of such: no restore makes it part of a cluster. */
+export function isExtraPath(path: string): boolean {
+  return path === extraDirectory || path.startsWith(`${extraDirectory}/`);
 }
 
 const tablespacePrefix = "tblspc_";

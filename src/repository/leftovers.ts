@@ -6,8 +6,8 @@ import { isLabel } from "./layout.ts";
 
 export interface Leftover {
   readonly path: string;
-  readonly what: "unfinished backup" | "half-deleted backup" | "unfinished file";
-  /** Of a backup; undefined for a file. */
+  readonly what: "unfinished backup" | "half-deleted backup" | "half-deleted lineage" | "unfinished file";
+  /** Of a backup; undefined for everything else, which is small. */
   readonly label?: string | undefined;
 }
 
@@ -32,6 +32,11 @@ export async function findLeftovers(storage: Storage, layout: ServerLayout): Pro
   }
   for (const directory of [layout.directory, layout.wal, layout.walIndex, layout.keys]) {
     found.push(...(await filesIn(storage, directory)));
+  }
+  for (const { name, kind } of await storage.list(layout.lineages)) {
+    const path = `${layout.lineages}/${name}`;
+    if (nameState(name).state !== "visible") found.push({ path, what: "half-deleted lineage" });
+    else if (kind === "directory") found.push(...(await filesIn(storage, path)));
   }
   return found;
 }

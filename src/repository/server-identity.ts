@@ -7,7 +7,7 @@ import type { Storage } from "../storage/index.ts";
 import { repositoryErrors } from "./errors.ts";
 import { formatChecked, parseChecked } from "./checked-json.ts";
 import { isText, type JsonObject, parseObject } from "./json-shape.ts";
-import { serverLayout } from "./layout.ts";
+import { serverLayout, type ServerLayout } from "./layout.ts";
 
 export interface ServerIdentity {
   /** `system_identifier` of pg_control, decimal. */
@@ -29,8 +29,8 @@ function firstVersion(document: JsonObject | undefined): JsonObject | undefined 
   return document?.version === 1 ? document : undefined;
 }
 
-export function openServerIdentity(storage: Storage, server: string): ServerIdentityStore {
-  const layout = serverLayout(server);
+export function openServerIdentity(storage: Storage, of: string | ServerLayout): ServerIdentityStore {
+  const layout = typeof of === "string" ? serverLayout(of) : of;
   const path = layout.identity;
   return {
     async read() {
@@ -50,7 +50,7 @@ export function openServerIdentity(storage: Storage, server: string): ServerIden
       return { systemIdentifier, segmentSize };
     },
     async write({ systemIdentifier, segmentSize }) {
-      await storage.makeDirectory(layout.directory);
+      await storage.makeDirectory(layout.place);
       await storage.replaceFile(path, `${formatChecked({ version: 2, systemIdentifier, segmentSize })}\n`);
     },
   };

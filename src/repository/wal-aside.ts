@@ -1,7 +1,6 @@
 /** Bytes that were acknowledged and then refused by the disk: no WAL for any reader, but perhaps the only copy of a commit. */
 import { classifyWalFile, lsnPlus, parseSegmentName, type Lsn, type TimelineId } from "../postgres/index.ts";
 import type { Storage } from "../storage/index.ts";
-import { serverLayout } from "./layout.ts";
 import type { WalInventory } from "./wal-inventory.ts";
 
 /** After the name of a partial segment that the receiver set aside because it could not be synced. */
@@ -19,7 +18,7 @@ export interface AsideCopy {
 
 /** The copies set aside that reach beyond the durable end of their timeline, and so may hold what nothing else here does. */
 export async function asideCopies(storage: Storage, inventory: WalInventory): Promise<AsideCopy[]> {
-  const layout = serverLayout(inventory.server);
+  const { layout } = inventory;
   const found: AsideCopy[] = [];
   for await (const { name, kind } of storage.entries(layout.wal)) {
     if (kind !== "file" || !name.endsWith(`.partial.${unsyncedSuffix}`)) continue;

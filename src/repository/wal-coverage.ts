@@ -7,7 +7,7 @@ import { formatLsn, parseLsn, timelineId } from "../postgres/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { formatChecked, parseChecked } from "./checked-json.ts";
 import { isCount, isText, isUint32 } from "./json-shape.ts";
-import { serverLayout } from "./layout.ts";
+import { serverLayout, type ServerLayout } from "./layout.ts";
 
 /** Everything that the server had flushed at `serverTime` lies before `lsn`, and is durable here. */
 export interface WalCoverage {
@@ -28,8 +28,8 @@ const largestFile = 4096;
 /** The last millisecond that a Date can hold (ECMAScript, "Time Values and Time Range"). */
 const latestMoment = 8_640_000_000_000_000;
 
-export function openWalCoverage(storage: Storage, server: string): WalCoverageStore {
-  const path = serverLayout(server).walCoverage;
+export function openWalCoverage(storage: Storage, of: string | ServerLayout): WalCoverageStore {
+  const path = (typeof of === "string" ? serverLayout(of) : of).walCoverage;
   return {
     async read() {
       const facts = await storage.stat(path);

@@ -5,7 +5,7 @@ import type { Storage } from "../storage/index.ts";
 import { repositoryErrors } from "./errors.ts";
 import { isText, isUint32, parseObject } from "./json-shape.ts";
 import type { ServerLayout } from "./layout.ts";
-import { isWithin, type WalRange } from "./wal-pruned.ts";
+import { isWithin, withoutRanges, type WalRange } from "./wal-pruned.ts";
 
 /** Positions from `from` up to, and not including, `to` were never received. */
 export interface WalGap {
@@ -21,10 +21,12 @@ export interface WalGap {
 export interface WalGaps {
   /** In the order in which they were recorded. Throws WAL_GAPS_DAMAGED: an unreadable list is not an empty one. */
   list(): Promise<WalGap[]>;
-  /** Records a gap durably; one that is recorded already changes nothing. One writer a server. */
+  /** Records a gap durably; one that is recorded already changes nothing. Writers come one after the other. */
   add(gap: WalGap): Promise<void>;
-  /** Removes the gaps that lie within `ranges`. The same writer. */
+  /** Removes the gaps that lie within `ranges`. */
   forget(ranges: readonly WalRange[]): Promise<void>;
+  /** WAL of `range` is there now: what was missing of it is missing no more. Returns whether something was. */
+  fill(range: WalRange): Promise<boolean>;
 }
 
 const largestFile = 16 * 1024 * 1024;
@@ -73,24 +75,54 @@ export function openWalGaps(storage: Storage, layout: ServerLayout): WalGaps {
     await storage.replaceFile(path, `${JSON.stringify({ version: 1, gaps: written }, null, 2)}\n`);
   }
 
-  async function append(gap: WalGap): Promise<void> {
-    const gaps = await list();
-    if (gaps.some(({ timeline, from, to }) => timeline === gap.timeline && from === gap.from && to === gap.to)) return;
-    await replace([...gaps, gap]);
+  /**
+   * Replaces the list by what `change` makes of it; undefined leaves it. The receiver and whoever pushes WAL are different
+   * processes: the directory is taken only where there is something to change.
+   */
+  async function changeWhereNeeded(change: (gaps: readonly WalGap[]) => readonly WalGap[] | undefined): Promise<boolean> {
+    if (change(await list()) === undefined) return false;
+    return storage.exclusively(layout.place, async () => {
+      const changed = change(await list());
+      if (changed !== undefined) await replace(changed);
+      return changed !== undefined;
+    });
   }
 
-  async function remove(ranges: readonly WalRange[]): Promise<void> {
-    const gaps = await list();
-    const left = gaps.filter((gap) => !isWithin(gap, ranges));
-    if (left.length < gaps.length) await replace(left);
-  }
+  const append = (gap: WalGap): Promise<boolean> =>
+    changeWhereNeeded((gaps) =>
+      gaps.some(({ timeline, from, to }) => timeline === gap.timeline && from === gap.from && to === gap.to)
+        ? undefined
+        : [...gaps, gap],
+    );
 
-  function inTurn(change: () => Promise<void>): Promise<void> {
+  const remove = (ranges: readonly WalRange[]): Promise<boolean> =>
+    changeWhereNeeded((gaps) => {
+      const left = gaps.filter((gap) => !isWithin(gap, ranges));
+      return left.length < gaps.length ? left : undefined;
+    });
+
+  const fill = (range: WalRange): Promise<boolean> =>
+    changeWhereNeeded((gaps) => {
+      const touched = gaps.some(({ timeline, from, to }) => timeline === range.timeline && from < range.to && to > range.from);
+      if (!touched) return undefined;
+      return gaps.flatMap((gap) => withoutRanges(gap, [range]).map(({ from, to }) => ({ ...gap, from, to })));
+    });
+
+  function inTurn(change: () => Promise<boolean>): Promise<boolean> {
     const done = writing.then(change);
     // The failure belongs to this caller; the next one tries again on his own.
     writing = done.catch(() => undefined);
     return done;
   }
 
-  return { list, add: (gap) => inTurn(() => append(gap)), forget: (ranges) => inTurn(() => remove(ranges)) };
+  return {
+    list,
+    async add(gap) {
+      await inTurn(() => append(gap));
+    },
+    async forget(ranges) {
+      await inTurn(() => remove(ranges));
+    },
+    fill: (range) => inTurn(() => fill(range)),
+  };
 }

@@ -17,8 +17,10 @@ export interface WalHistories {
    * with it the knowledge of where it came from. Throws TIMELINE_HISTORY_UNREADABLE naming the file.
    */
   read(timeline: TimelineId): Promise<TimelineHistory | undefined>;
-  /** Stores a history file durably; it must be readable. */
+  /** Stores a history file durably, in the place of one that is there; it must be readable. */
   write(timeline: TimelineId, content: Uint8Array): Promise<void>;
+  /** The same, but what is there already stays: whether it has this content. Throws also what `content` throws. */
+  add(timeline: TimelineId, content: Uint8Array): Promise<"stored" | "same" | "other">;
   /** Timelines that have a history file, ascending. */
   list(): Promise<TimelineId[]>;
 }
@@ -72,8 +74,23 @@ export function openWalHistories(storage: Storage, layout: ServerLayout): WalHis
   }
 
   async function write(timeline: TimelineId, bytes: Uint8Array): Promise<void> {
+    parse(bytes, timeline, layout.walFile(historyFileName(timeline)));
+    await storage.exclusively(layout.wal, () => writeAlone(timeline, bytes));
+  }
+
+  async function add(timeline: TimelineId, bytes: Uint8Array): Promise<"stored" | "same" | "other"> {
+    parse(bytes, timeline, layout.walFile(historyFileName(timeline)));
+    return storage.exclusively(layout.wal, async () => {
+      const there = await content(timeline);
+      if (there !== undefined) return there.equals(withoutZeros(Buffer.from(bytes))) ? "same" : "other";
+      await writeAlone(timeline, bytes);
+      return "stored";
+    });
+  }
+
+  /** A promotion has the receiver and `archive_command` write the same file at the same moment: only while `wal` is ours. */
+  async function writeAlone(timeline: TimelineId, bytes: Uint8Array): Promise<void> {
     const path = layout.walFile(historyFileName(timeline));
-    parse(bytes, timeline, path);
     // First what it must be: a crash in between leaves a record without a file, and never a file that nobody vouches for.
     await digests.add(timeline, withoutZeros(Buffer.from(bytes)));
     await storage.replaceFile(path, bytes);
@@ -89,5 +106,5 @@ export function openWalHistories(storage: Storage, layout: ServerLayout): WalHis
     return [...found].sort((a, b) => a - b).map(timelineId);
   }
 
-  return { find, content, read, write, list };
+  return { find, content, read, write, add, list };
 }

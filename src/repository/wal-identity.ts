@@ -6,7 +6,7 @@ import { readStoredFile } from "../pipeline/index.ts";
 import { isSegmentSize, parseSegmentName, parseWalPageHeader, walPageHeaderSize } from "../postgres/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { repositoryErrors } from "./errors.ts";
-import { serverLayout } from "./layout.ts";
+import { serverLayout, type ServerLayout } from "./layout.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 import { walFileFromName, type WalFile } from "./wal-file.ts";
 
@@ -17,9 +17,9 @@ const mostAsked = 4;
  * Undefined when nothing of the WAL of `server` is stored. Throws SERVER_IDENTITY_DAMAGED when there is WAL and none of
  * the segments that were looked at can be read: then nobody may add to it.
  */
-export async function identityOfStoredWal(storage: Storage, server: string): Promise<ServerIdentity | undefined> {
-  const layout = serverLayout(server);
-  const candidates = await chooseCandidates(storage, server);
+export async function identityOfStoredWal(storage: Storage, of: string | ServerLayout): Promise<ServerIdentity | undefined> {
+  const layout = typeof of === "string" ? serverLayout(of) : of;
+  const candidates = await chooseCandidates(storage, layout);
   let failure: unknown;
   for (const file of candidates) {
     try {
@@ -41,9 +41,9 @@ export async function identityOfStoredWal(storage: Storage, server: string): Pro
 const fileName = ({ segment, suffix }: WalFile): string => segment + suffix;
 
 /** Those that need no decoding first, those that need a key last. */
-async function chooseCandidates(storage: Storage, server: string): Promise<WalFile[]> {
+async function chooseCandidates(storage: Storage, { wal }: ServerLayout): Promise<WalFile[]> {
   const kinds: readonly [WalFile[], WalFile[], WalFile[], WalFile[]] = [[], [], [], []];
-  for await (const { name, kind } of storage.entries(serverLayout(server).wal)) {
+  for await (const { name, kind } of storage.entries(wal)) {
     const file = kind === "directory" ? undefined : walFileFromName(name);
     if (file === undefined) continue;
     const list = kinds[file.form === "raw" ? 0 : file.form === "partial" ? 1 : file.suffix.endsWith(".aes") ? 3 : 2];

@@ -3,7 +3,7 @@ import type { Lsn, TimelineId } from "../postgres/index.ts";
 import { lsn, parseSegmentName } from "../postgres/index.ts";
 import { storageErrors, type Storage } from "../storage/index.ts";
 import { repositoryErrors } from "./errors.ts";
-import { serverLayout } from "./layout.ts";
+import { serverLayout, type ServerLayout } from "./layout.ts";
 import type { Continuity, WalStretchWanted } from "./wal-continuity.ts";
 import { checkContinuity } from "./wal-continuity.ts";
 import type { WalFile } from "./wal-file.ts";
@@ -40,6 +40,8 @@ export interface WalEnd {
 
 export interface WalInventory extends WalLocator {
   readonly server: string;
+  /** Where it lies: of the present cluster, or of an earlier one. */
+  readonly layout: ServerLayout;
   /** Bytes of a complete segment. */
   readonly segmentSize: number;
   /** Every file with WAL, in no particular order: a segment can show up in two forms at once. */
@@ -71,9 +73,12 @@ export interface WalInventory extends WalLocator {
   usage(): Promise<{ files: number; bytes: number }>;
 }
 
-/** The WAL of `server` in `storage`; `segmentSize` in bytes. With a second copy reading falls back to that; writing never goes there. */
-export function openWalInventory(storage: Storage, server: string, segmentSize: number, second?: SecondCopy): WalInventory {
-  const layout = serverLayout(server);
+/**
+ * The WAL in `storage` of a server's present cluster, or that of a lineage by its layout; `segmentSize` in bytes. With a second
+ * copy reading falls back to that; writing never goes there.
+ */
+export function openWalInventory(storage: Storage, of: string | ServerLayout, segmentSize: number, second?: SecondCopy): WalInventory {
+  const layout = typeof of === "string" ? serverLayout(of) : of;
   const index = openWalIndex(storage, layout);
   const first = createWalLocator(storage, layout, index);
   const locator =
@@ -183,7 +188,8 @@ export function openWalInventory(storage: Storage, server: string, segmentSize: 
 
   return {
     ...locator,
-    server,
+    server: layout.server,
+    layout,
     segmentSize,
     files,
     unarchived,

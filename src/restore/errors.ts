@@ -12,7 +12,7 @@ export const restoreErrors = defineErrors({
     code: "RESTORE_BACKUP_FOREIGN",
     exit: 90,
     retryable: false,
-    hint: "This version restores full backups only: choose one of them, or use pgmoneta's own restore for an incremental one of pgmoneta's.",
+    hint: "A later version of Moneta took this backup: use that version, or choose another backup.",
   },
   unreachable: {
     code: "RESTORE_TARGET_UNREACHABLE",
@@ -79,6 +79,24 @@ export const restoreErrors = defineErrors({
     exit: 126,
     retryable: false,
     hint: "The file says what this restored server may read from the repository; restore the backup again.",
+  },
+  standbyRefused: {
+    code: "HOT_STANDBY_REFUSED",
+    exit: 99,
+    retryable: false,
+    hint: "A hot standby is made in a directory that is absent or empty, and brought up to date where moneta_standby.json calls it a copy of this server: look at what is there, then move it away.",
+  },
+  standbyInUse: {
+    code: "HOT_STANDBY_IN_USE",
+    exit: 99,
+    retryable: true,
+    hint: "Nothing in the directory was changed. Stop the server in order and the copy is brought up to date by itself, or remove a postmaster.pid that is left over; to keep what that server holds, take the directory out of hot_standby or remove moneta_standby.json from it.",
+  },
+  standbyOverrides: {
+    code: "HOT_STANDBY_OVERRIDES",
+    exit: 99,
+    retryable: false,
+    hint: "hot_standby_overrides names directories with files for the data directory of a copy: the message says what cannot be used.",
   },
   failed: {
     code: "RESTORE_WRITE_FAILED",

@@ -5,12 +5,11 @@
 import { constants } from "node:fs";
 import { chmod, mkdir, open, symlink } from "node:fs/promises";
 import { createSemaphore, throwIfAborted } from "../common/index.ts";
-import { checkRelativePath, pathToBytes } from "../postgres/index.ts";
-import { backupFiles, readBackupEntries, readBackupFile, type BackupSource, type ChunkIndexEntry, type IndexedFile } from "../repository/index.ts";
+import { pathToBytes } from "../postgres/index.ts";
+import { readBackupFile, readClusterEntries, type BackupSource, type ChunkIndexEntry, type IndexedFile } from "../repository/index.ts";
 import { attempting } from "./attempt.ts";
-import { restoreErrors } from "./errors.ts";
-import { controlFilePath } from "./inspect-backup.ts";
-import { heldBackControlFile, isOwnFile } from "./own-files.ts";
+import { checkLink, entryPlaces } from "./entry-places.ts";
+import { isOwnFile } from "./own-files.ts";
 import type { TargetPaths } from "./target-directory.ts";
 
 export interface FetchOptions {
@@ -67,7 +66,7 @@ export async function fetchFiles(options: FetchOptions): Promise<{ files: number
   };
 
   try {
-    await readBackupEntries(source.storage, source.server, source.info, { onEntry: take });
+    await readClusterEntries(source, { onEntry: take });
   } catch (error) {
     failure ??= { error };
     stop.abort(error);
@@ -89,17 +88,8 @@ interface Placement {
 }
 
 function createPlacement({ paths, mode, source }: FetchOptions): Placement {
-  const roots = new Map([[backupFiles.data, paths.data], ...paths.tablespaces.map(({ stored, path }) => [stored, path] as const)]);
+  const of = entryPlaces(paths, source.info.label);
   const made = new Set([paths.data, ...paths.tablespaces.filter(({ inPlace }) => !inPlace).map(({ path }) => path)]);
-
-  const of = (path: string): string => {
-    checkRelativePath(path, `the chunk index of backup ${source.info.label}`);
-    if (path === controlFilePath) return `${paths.data}/${heldBackControlFile}`;
-    const slash = path.indexOf("/");
-    const root = roots.get(slash < 0 ? path : path.slice(0, slash));
-    if (root === undefined) throw restoreErrors.mismatch(`the backup has ${path}, which belongs to no tablespace of it`, { path });
-    return slash < 0 ? root : `${root}/${path.slice(slash + 1)}`;
-  };
 
   async function makeDirectory(directory: string): Promise<void> {
     if (made.has(directory)) return;
@@ -118,7 +108,7 @@ function createPlacement({ paths, mode, source }: FetchOptions): Placement {
         return;
       }
       await makeDirectory(path.slice(0, path.lastIndexOf("/")));
-      if (entry.kind === "symlink") checkLink(entry.path);
+      if (entry.kind === "symlink") checkLink(entry.path, paths);
     },
     async link() {
       for (const { oid, path, inPlace } of paths.tablespaces) {
@@ -126,13 +116,6 @@ function createPlacement({ paths, mode, source }: FetchOptions): Placement {
       }
     },
   };
-
-  /** The only links of a cluster lead to its tablespaces. */
-  function checkLink(entryPath: string): void {
-    const oid = Number(/^data\/pg_tblspc\/([0-9]+)$/.exec(entryPath)?.[1] ?? "0");
-    if (paths.tablespaces.some((each) => each.oid === oid && !each.inPlace)) return;
-    throw restoreErrors.mismatch(`the backup has a link ${entryPath}, which belongs to no tablespace of it`, { path: entryPath });
-  }
 
   /**
    * Whether or not the backup has the link: a server that sends tablespace_map sends no links, and without one

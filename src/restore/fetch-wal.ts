@@ -18,9 +18,9 @@ import {
   type TimelineHistory,
   type TimelineId,
 } from "../postgres/index.ts";
-import { openDataKeys, openWalInventory, repositoryErrors, serverLayout, type KeyRing, type WalInventory, type WalSource } from "../repository/index.ts";
+import { layoutOfLineage, openDataKeys, openWalInventory, repositoryErrors, type ServerLayout, type WalInventory, type WalSource } from "../repository/index.ts";
 import { openLocalStorage, type Storage } from "../storage/index.ts";
-import { readMasterKey } from "../vault/index.ts";
+import { masterKeySource } from "../vault/index.ts";
 import { deliverSegment, writeWhole } from "./deliver-segment.ts";
 import { restoreErrors } from "./errors.ts";
 import { keepReady, noteAsked } from "./prefetch-wal.ts";
@@ -48,8 +48,9 @@ export type FetchedWal = "delivered" | "absent";
 export async function fetchWal({ plan: path, name, destination, signal, onAhead, onSecondCopy }: WalFetch): Promise<FetchedWal> {
   const plan = parseRecoveryPlan(await readPlanText(path), path);
   const storage = openLocalStorage(plan.baseDir);
-  await refuseWithoutRepository(storage, plan);
-  const inventory = inventoryOf(storage, plan, onSecondCopy);
+  const layout = await layoutOfLineage(storage, plan.server, plan.systemIdentifier);
+  await refuseWithoutRepository(storage, plan, layout);
+  const inventory = inventoryOf(storage, plan, layout, onSecondCopy);
   const file = classifyWalFile(name);
   if (file.kind === "history") {
     await refuseEarlyEnd(file.timeline, dirname(path), plan);
@@ -75,17 +76,22 @@ export async function prefetchWal({ plan: path, clock, signal }: WalPrefetch): P
   const identity = await identityOf(path);
   const plan = parseRecoveryPlan(await readPlanText(path), path);
   const storage = openLocalStorage(plan.baseDir);
-  const inventory = inventoryOf(storage, plan, undefined);
   const { systemIdentifier } = plan;
+  const inventory = inventoryOf(storage, plan, await layoutOfLineage(storage, plan.server, systemIdentifier), undefined);
   const source: WalSource = { storage, inventory, systemIdentifier, keys: keysOf(storage, plan), signal };
   // Another restore into the same place has a plan of its own.
   const stillWanted = async (): Promise<boolean> => (await identityOf(path)) === identity;
   await keepReady({ source, plan, dataDirectory: dirname(path), stillWanted, clock });
 }
 
-function inventoryOf(storage: Storage, { server, segmentSize, secondCopy }: RecoveryPlan, onSecondCopy: WalFetch["onSecondCopy"]): WalInventory {
+function inventoryOf(
+  storage: Storage,
+  { segmentSize, secondCopy }: RecoveryPlan,
+  layout: ServerLayout,
+  onSecondCopy: WalFetch["onSecondCopy"],
+): WalInventory {
   const second = secondCopy === undefined ? undefined : { storage: openLocalStorage(secondCopy), taken: onSecondCopy ?? (() => undefined) };
-  return openWalInventory(storage, server, segmentSize, second);
+  return openWalInventory(storage, layout, segmentSize, second);
 }
 
 /** Which file a path names at the moment. */
@@ -107,8 +113,7 @@ async function readPlanText(path: string): Promise<string> {
 }
 
 /** Where a disk is not mounted everything is absent, and nothing of that is the end of the archive. */
-async function refuseWithoutRepository(storage: Storage, { baseDir, server, secondCopy }: RecoveryPlan): Promise<void> {
-  const { wal } = serverLayout(server);
+async function refuseWithoutRepository(storage: Storage, { baseDir, server, secondCopy }: RecoveryPlan, { wal }: ServerLayout): Promise<void> {
   if ((await storage.stat(wal))?.kind === "directory") return;
   if (secondCopy !== undefined && (await openLocalStorage(secondCopy).stat(wal))?.kind === "directory") return;
   throw restoreErrors.walMissing(`the repository "${baseDir}" has no WAL of ${server} at the moment`, { server });
@@ -167,14 +172,10 @@ async function fetchSegment({ storage, inventory, plan, signal, directory, onAhe
   });
 }
 
-/** Derived once, however many segments are read. */
+/** Derived once, however many segments are read; a master key that is rotated meanwhile is read again. */
 function keysOf(storage: Storage, { masterKeyFile, server }: RecoveryPlan): WalSource["keys"] {
-  let ring: Promise<KeyRing> | undefined;
-  const open = async (): Promise<KeyRing> => {
-    const masterKey = masterKeyFile === undefined ? undefined : await readMasterKey(masterKeyFile);
-    return openDataKeys(storage, server, masterKey).ring();
-  };
-  return () => (ring ??= open());
+  const keys = openDataKeys(storage, server, masterKeyFile === undefined ? undefined : masterKeySource(masterKeyFile));
+  return () => keys.ring();
 }
 
 /**

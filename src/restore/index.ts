@@ -13,6 +13,8 @@ export type {
   RestoreResult,
 } from "./restore-options.ts";
 export type { TablespaceMap } from "./tablespace-map.ts";
+export { refreshStandby } from "./standby/refresh-standby.ts";
+export type { StandbyOptions, StandbyResult } from "./standby/standby-options.ts";
 export { openClusterStream, type ClusterSink, type ClusterStream } from "./stream-cluster.ts";
 export type { PlannedTablespace, RestorePlan } from "./restore-plan.ts";
 export { describePlan, refusedPlan } from "./describe-plan.ts";

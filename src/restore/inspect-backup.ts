@@ -9,7 +9,7 @@ import {
 import {
   dataPath,
   openCatalog,
-  readBackupEntries,
+  readClusterEntries,
   readBackupFile,
   repositoryErrors,
   verifyMetadata,
@@ -56,8 +56,8 @@ export async function inspectBackup(source: BackupSource): Promise<InspectedBack
     const why = entry?.problem === undefined ? "" : `: ${entry.problem}`;
     throw repositoryErrors.backupInvalid(`backup ${label} of ${server} is not valid${why}`, { server, label });
   }
-  if (info.type !== "full") {
-    throw restoreErrors.foreign(`backup ${label} of ${server} is incremental, which this version cannot restore`, { server, label });
+  if (info.type !== "full" && info.own !== undefined) {
+    throw restoreErrors.foreign(`backup ${label} of ${server} is an incremental one of Moneta's, which this version does not know`, { server, label });
   }
   // A restore needs the index alone; a backup whose lists were changed is not the one that was taken, all the same.
   const { chunkIndex, digests = {} } = info.own ?? {};
@@ -65,7 +65,7 @@ export async function inspectBackup(source: BackupSource): Promise<InspectedBack
   const found = new Map<string, IndexedFile>();
   const bytesOf = new Map<string, number>();
   let bytes = 0;
-  const totals = await readBackupEntries(storage, server, info, {
+  const totals = await readClusterEntries(source, {
     onEntry(entry) {
       if (entry.kind !== "file") return;
       const taken = Math.ceil(entry.size / blockSize) * blockSize;

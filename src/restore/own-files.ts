@@ -10,7 +10,13 @@ import { markerName } from "./unfinished-marker.ts";
 /** Name of pg_control while the cluster is not complete: PostgreSQL does not start without the real one. */
 export const heldBackControlFile = "global/pg_control.moneta";
 
-const exact = new Set([dataPath(heldBackControlFile), dataPath(recoveryPlanFile), dataPath(prefetchDirectory), dataPath(markerName)]);
+/** The file that calls a data directory a copy of ours (`hot_standby`), and what it says of the files in it. */
+export const standbyStateName = "moneta_standby.json";
+/** See `standby/file-seals.ts`. */
+export const fileSealsName = "moneta_standby.seals";
+
+const ownNames = [heldBackControlFile, recoveryPlanFile, prefetchDirectory, markerName, standbyStateName, fileSealsName];
+const exact = new Set([...ownNames, `${standbyStateName}.tmp`, `${fileSealsName}.tmp`].map(dataPath));
 const beginnings = [`${dataPath(prefetchDirectory)}/`, `${dataPath(markerName)}.`];
 
 /** A path of a backup that a restore leaves out, because it would take it for its own. */

@@ -12,6 +12,7 @@ import {
   type TimelineId,
   type VersionTraits,
 } from "../postgres/index.ts";
+import type { BackupInfo } from "../repository/index.ts";
 import type { Approach } from "./approach.ts";
 import type { CheckedTarget } from "./check-target.ts";
 import { chooseBackup } from "./choose-backup.ts";
@@ -25,7 +26,7 @@ import { parsePosition } from "./parse-position.ts";
 import type { RecoveryPlan } from "./recovery-plan.ts";
 import type { RecoveryPosition } from "./recovery-position.ts";
 import { recoverySettings, type Settings } from "./recovery-settings.ts";
-import type { KeyRing, RestoreDependencies, RestoreOptions } from "./restore-options.ts";
+import type { RestoreDependencies, RestoreOptions } from "./restore-options.ts";
 import type { RestorePlan } from "./restore-plan.ts";
 import { bytesBelow } from "./remove-content.ts";
 import { findUnreadWal } from "./unread-wal.ts";
@@ -46,8 +47,13 @@ export interface PreparedRestore {
   readonly problems: readonly MonetaError[];
 }
 
-/** What the files of the cluster are written into: its directories, or a stream of somebody's, for which only the parent counts. */
-export type RestoreInto = "directories" | "stream";
+/** A place that is judged by whoever uses it, of which only the parent is looked at here. */
+export interface OwnPlace {
+  readonly pathsOf: (info: BackupInfo) => TargetPaths;
+}
+
+/** What the files of the cluster are written into: new directories, a stream of somebody's, or a place of one's own. */
+export type RestoreInto = "directories" | "stream" | OwnPlace;
 
 /** Prepares; nothing is written. Throws what makes a plan impossible; what speaks against carrying it out is in it. */
 export async function prepareRestore(
@@ -61,12 +67,12 @@ export async function prepareRestore(
     throw restoreErrors.directoryRefused(`"${options.directory}" is not an absolute path`, { path: options.directory });
   }
   const position = parsePosition(options.position);
-  const approach = await chooseBackup({ options, position, keys: once(options.keys), signal });
+  const approach = await chooseBackup({ options, position, keys: options.keys, signal });
   const { backup, inventory, history, checked } = approach;
   const reach = options.walTo === "target" ? { ...approach.reach, end: await endForTarget(approach) } : approach.reach;
   const { info, control } = backup;
   const traits = versionTraits(info.own?.serverVersion ?? info.majorVersion * 10_000);
-  const paths = targetPaths(options.directory, options.server, info, options.tablespaceMap);
+  const paths = typeof into === "object" ? into.pathsOf(info) : targetPaths(options.directory, options.server, info, options.tablespaceMap);
   const state = into === "directories" ? await inspectTarget(paths, options.storage.root) : await inspectParent(paths, options.storage.root);
   const segments = [...segmentsOfRange(history, reach.from, reach.end, inventory.segmentSize)].map(({ name }) => name);
   const walBytes = options.copyWal ? segments.length * inventory.segmentSize : 0;
@@ -87,7 +93,7 @@ export async function prepareRestore(
   if (position.role === "replica" && options.replica === undefined) {
     problems.push(restoreErrors.replicaUnknown(`it is not known how a replica of ${options.server} reaches its primary`, { server: options.server }));
   }
-  // What a stream becomes, and how large, is the affair of whoever takes it.
+  // What a stream becomes, and how large, is the affair of whoever takes it; of what is there already little may be missing.
   if (into === "directories") problems.push(...room.problems);
   const plan: RestorePlan = {
     server: options.server,
@@ -156,12 +162,6 @@ function actionWithoutStop({ action, role, target }: RecoveryPosition, checked: 
   }
   if (action === undefined || action === "promote") return undefined;
   return restoreErrors.position(`action=${action}: ${where}: it would open; leave the action out, or name a target that something lies beyond`);
-}
-
-/** Deriving the master key takes time: it is done when the first encrypted file is read, and only then. */
-function once(keys: () => Promise<KeyRing>): () => Promise<KeyRing> {
-  let ring: Promise<KeyRing> | undefined;
-  return () => (ring ??= keys());
 }
 
 function settingsFor(

@@ -37,7 +37,8 @@ export async function bytesBelow(directories: readonly string[]): Promise<number
   return sum;
 }
 
-async function entriesOf(directory: Buffer): Promise<Dirent<Buffer>[]> {
+/** Entries of a directory, by bytes; none of one that is not there. */
+export async function entriesOf(directory: Buffer): Promise<Dirent<Buffer>[]> {
   try {
     return await readdir(directory, { encoding: "buffer", withFileTypes: true });
   } catch (error) {

@@ -5,7 +5,7 @@
 import { dirname } from "node:path";
 import { MonetaError, throwIfAborted } from "../common/index.ts";
 import { checkRelativePath, pathFromBytes, pathToBytes } from "../postgres/index.ts";
-import { backupFiles, dataPath, readBackupEntries, readBackupFile, type IndexedFile } from "../repository/index.ts";
+import { backupFiles, dataPath, readBackupFile, readClusterEntries, type IndexedFile } from "../repository/index.ts";
 import { cleanIncludes } from "./clean-includes.ts";
 import { copiedHistories } from "./copy-wal.ts";
 import { streamSegment } from "./deliver-segment.ts";
@@ -106,7 +106,7 @@ async function writeCluster(
   for (const directory of directoriesOf(paths)) await makeDirectory(nameBelow(paths.parent, directory));
   const instead = await changedFiles(prepared);
   let control: IndexedFile | undefined;
-  await readBackupEntries(source.storage, source.server, source.info, {
+  await readClusterEntries(source, {
     async onEntry(entry) {
       if (isOwnFile(entry.path) || entry.kind === "symlink") return;
       if (entry.kind === "directory") return makeDirectory(placeOf(entry.path), entry.mode & 0o777);
@@ -136,16 +136,16 @@ function nameBelow(parent: string, path: string): string {
   return path.slice(parent.endsWith("/") ? parent.length : parent.length + 1);
 }
 
-interface ChangedFile {
+export interface ChangedFile {
   readonly content: Buffer;
   readonly mode: number;
 }
 
 /** Files of the cluster that are not as in the backup, by their paths there; undefined for those that are left out. */
-async function changedFiles(prepared: PreparedRestore): Promise<Map<string, ChangedFile | undefined>> {
+export async function changedFiles(prepared: PreparedRestore): Promise<Map<string, ChangedFile | undefined>> {
   const { source } = prepared.approach;
   const stored = new Map<string, IndexedFile>();
-  await readBackupEntries(source.storage, source.server, source.info, {
+  await readClusterEntries(source, {
     onEntry(entry) {
       // Whatever configuration includes is a text of people.
       if (entry.kind === "file" && entry.size <= largestText && mayBeIncluded(entry.path)) stored.set(entry.path, { ...entry });

@@ -33,8 +33,17 @@ export interface TargetPaths {
   readonly problems: readonly MonetaError[];
 }
 
+/** `<parent>/<server>-<label>` and the tablespaces of a backup. */
 export function targetPaths(parent: string, server: string, info: BackupInfo, map: TablespaceMap = noTablespaceMap): TargetPaths {
-  const name = `${server}-${info.label}`;
+  return pathsNamed(parent, `${server}-${info.label}`, info, map);
+}
+
+/** `<parent>/<server>`, whatever backup it holds. */
+export function pathsOfCopy(parent: string, server: string, info: BackupInfo, map: TablespaceMap): TargetPaths {
+  return pathsNamed(parent, server, info, map);
+}
+
+function pathsNamed(parent: string, name: string, info: BackupInfo, map: TablespaceMap): TargetPaths {
   const data = join(parent, name);
   const beside = ({ directory, oid }: BackupTablespace): string => besideName(name, directory, oid);
   const { placeOf, problems } = placeTablespaces(info.tablespaces, map, beside);
@@ -69,7 +78,8 @@ export interface TargetState {
 
 const refuse = (path: string, why: string) => restoreErrors.directoryRefused(`"${path}" ${why}`, { path });
 
-async function kindOf(path: string): Promise<"absent" | "empty" | "full" | "link" | "other"> {
+/** What lies at a path, links not followed. */
+export async function kindOf(path: string): Promise<"absent" | "empty" | "full" | "link" | "other"> {
   try {
     const facts = await lstat(pathToBytes(path));
     if (facts.isSymbolicLink()) return "link";
@@ -122,7 +132,7 @@ export async function problemsOfPlace(path: string, repositoryRoot: string): Pro
 }
 
 /** Directories that are one another, or lie in one another, also by way of links. */
-async function problemsOfNesting(directories: readonly string[]): Promise<MonetaError[]> {
+export async function problemsOfNesting(directories: readonly string[]): Promise<MonetaError[]> {
   const real = await Promise.all(directories.map(realPlace));
   return directories.flatMap((path, index) => {
     const outer = directories.find((_, other) => {
@@ -196,7 +206,7 @@ async function readLeftover(data: string): Promise<Marker | undefined> {
 }
 
 /** Entry of a tablespace's directory, as PostgreSQL names it after its version. */
-const tablespaceEntry = /^PG_[0-9]+_[0-9]+$/;
+export const tablespaceEntry = /^PG_[0-9]+_[0-9]+$/;
 
 /** A restore that was killed early has not begun all its directories: there may be somebody else's files by now. */
 async function isContentOf(leftover: Marker, path: string, { data }: TargetPaths): Promise<boolean> {
@@ -216,7 +226,7 @@ async function runningServer(data: string): Promise<number | undefined> {
 }
 
 /** True when a process has this id, whoever it belongs to. */
-function pidExists(pid: number): boolean {
+export function pidExists(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

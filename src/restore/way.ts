@@ -2,6 +2,7 @@
 import { throwIfAborted } from "../common/index.ts";
 import { higherLsn, lsnPlus, readSettings, type Lsn, type TimelineHistory } from "../postgres/index.ts";
 import {
+  layoutOfLineage,
   openWalCoverage,
   openWalInventory,
   repositoryErrors,
@@ -48,11 +49,12 @@ export interface WayRequest {
 export async function findWay(info: BackupInfo, { options, position, keys, signal, faults }: WayRequest): Promise<Way> {
   const { storage, server } = options;
   throwIfAborted(signal);
-  const coverage = await openWalCoverage(storage, server).read();
   const source: BackupSource = { storage, server, info, keys, signal };
   const backup = await inspectBackup(source);
   const { segmentSize, systemIdentifier } = backup.control;
-  const inventory = openWalInventory(storage, server, segmentSize, options.secondCopy);
+  const layout = await layoutOfLineage(storage, server, systemIdentifier);
+  const coverage = await openWalCoverage(storage, layout).read();
+  const inventory = openWalInventory(storage, layout, segmentSize, options.secondCopy);
   const history = await timelineFor(position, info, inventory);
   const wal: WalSource = { storage, inventory, systemIdentifier, keys, signal };
   const durable = await findReach(storage, inventory, info, history);

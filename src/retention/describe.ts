@@ -1,6 +1,7 @@
 /** The outcome of a run as plain values: each backup with its reason, and the WAL by ranges. */
 import { formatLsn } from "../postgres/index.ts";
 import type { RetentionOutcome } from "./retention.ts";
+import type { WalSurvey } from "./wal-survey.ts";
 
 export interface DescribedBackup {
   readonly label: string;
@@ -12,6 +13,8 @@ export interface DescribedBackup {
 
 /** Files of a timeline that go, or went; positions in PostgreSQL's form. */
 export interface DescribedWal {
+  /** System identifier of the earlier cluster that it is of; null for the present one. */
+  readonly lineage: string | null;
   readonly timeline: number;
   readonly from: string;
   readonly to: string;
@@ -30,12 +33,16 @@ export function describeRetention({ plan, wal }: Pick<RetentionOutcome, "plan" |
     rules,
     storedBytes: entry.info?.storedBytes ?? 0,
   }));
-  const ranges = wal.ranges.flatMap(({ timeline, from, to }) => {
-    const files = wal.files.filter((file) => file.timeline === timeline && file.start >= from && file.start < to);
+  const ranges = wal.flatMap((survey) => describeRanges(survey));
+  return { decisions, wal: ranges };
+}
+
+function describeRanges({ files: all, layout, ranges }: WalSurvey): DescribedWal[] {
+  return ranges.flatMap(({ timeline, from, to }) => {
+    const files = all.filter((file) => file.timeline === timeline && file.start >= from && file.start < to);
     const first = files[0];
     if (first === undefined) return [];
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    return [{ timeline, from: formatLsn(first.start), to: formatLsn(to), files: files.length, bytes }];
+    return [{ lineage: layout.lineage ?? null, timeline, from: formatLsn(first.start), to: formatLsn(to), files: files.length, bytes }];
   });
-  return { decisions, wal: ranges };
 }

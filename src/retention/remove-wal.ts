@@ -1,10 +1,10 @@
 /**
- * Removes WAL that nobody needs: first it is written down that it goes, then the files go, oldest first. Stopped at any
- * point, the next run finds the rest and goes on.
+ * Removes WAL that nobody needs: first it is written down that it goes, then the files go, oldest first, and of an earlier
+ * cluster that has no backup any more everything. Stopped at any point, the next run finds the rest and goes on.
  */
 import { throwIfAborted } from "../common/index.ts";
 import { lsn } from "../postgres/index.ts";
-import { openWalInventory, serverLayout, type WalRange } from "../repository/index.ts";
+import { openWalInventory, type WalRange } from "../repository/index.ts";
 import type { Storage } from "../storage/index.ts";
 import type { WalSurvey } from "./wal-survey.ts";
 
@@ -16,14 +16,13 @@ export interface WalRemoval {
 /** `onFile` is called for each file that is gone, with its size. */
 export async function removeWal(
   storage: Storage,
-  server: string,
   survey: WalSurvey,
   signal: AbortSignal,
   onFile: (bytes: number) => void,
 ): Promise<WalRemoval> {
   if (survey.segmentSize === 0) return { files: 0, bytes: 0 };
-  const layout = serverLayout(server);
-  const inventory = openWalInventory(storage, server, survey.segmentSize);
+  const { layout } = survey;
+  const inventory = openWalInventory(storage, layout, survey.segmentSize);
   throwIfAborted(signal);
   if (survey.ranges.length > 0) await inventory.pruned.add(survey.ranges);
   let files = 0;
@@ -36,24 +35,23 @@ export async function removeWal(
     onFile(size);
   }
   // After the files: a segment without its record would claim less than it can prove.
-  for (const path of await deadIndexFiles(storage, server, survey, await inventory.pruned.list()))
+  for (const path of await deadIndexFiles(storage, survey, await inventory.pruned.list()))
     await storage.removeFile(path);
   // After its WAL: a timeline whose history is missing could be what happened after any backup.
   for (const timeline of survey.histories) {
     const path = await inventory.histories.find(timeline);
     if (path !== undefined) await storage.removeFile(path);
   }
+  if (survey.abandoned && survey.staying.length === 0) await storage.removeTree(layout.place);
   return { files, bytes };
 }
 
 /** Parts of the index that describe nothing any more: each is about segments that share their first 16 digits. */
 async function deadIndexFiles(
   storage: Storage,
-  server: string,
-  { staying }: WalSurvey,
+  { layout, staying }: WalSurvey,
   pruned: readonly WalRange[],
 ): Promise<string[]> {
-  const layout = serverLayout(server);
   const living = new Set(staying.map((name) => name.slice(0, 16)));
   const dead: string[] = [];
   for await (const { name } of storage.entries(layout.walIndex)) {

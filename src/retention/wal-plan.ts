@@ -10,11 +10,19 @@ import { descendsFrom, lsn, nextSegmentStart, segmentStart } from "../postgres/i
 /** Behind every position that there can be: positions have 64 bits. */
 const endOfTime = lsn(2n ** 64n - 1n);
 
+/** WAL of a timeline, and of whatever timeline goes on from it, from a position on. */
+export interface WalInUse {
+  readonly timeline: TimelineId;
+  readonly from: Lsn;
+}
+
 export interface WalPlanInput {
   /** Every backup that stays and can be read, of whatever cluster and state. */
   readonly kept: readonly BackupInfo[];
   /** Those of them, of the cluster whose WAL this is, from which any later moment shall be restored. */
   readonly recovery: readonly BackupInfo[];
+  /** What jobs need that run now: a backup that has begun is no backup yet. Default none. */
+  readonly inUse?: readonly WalInUse[];
   /** What is stored or was pruned, of each timeline one range from the lowest position to the highest. */
   readonly stored: readonly WalRange[];
   /** By timeline, as far as they are known; timeline 1 has none. */
@@ -32,19 +40,24 @@ export function unneededWal(input: WalPlanInput): WalRange[] {
 }
 
 function neededOn(timeline: TimelineId, input: WalPlanInput): WalRange[] {
-  const { kept, recovery, live, segmentSize } = input;
+  const { kept, recovery, live, segmentSize, inUse = [] } = input;
   const from = (position: Lsn): WalRange => ({ timeline, from: position, to: endOfTime });
   const reached = recovery.flatMap((info) => {
     const begin = recoveryBegin(info, timeline, input);
     return begin === undefined ? [] : [from(begin)];
   });
   if (reached.length === 0 && !isPast(timeline, recovery, live)) return [from(lsn(0n))];
+  // Where a timeline comes from that a job has reached meanwhile need not be known yet: the later ones stay whole.
+  const used = inUse.flatMap((use) => {
+    if (timeline < use.timeline) return [];
+    return [from(timeline === use.timeline ? segmentStart(use.from, segmentSize) : lsn(0n))];
+  });
   const own = kept.flatMap((info): WalRange[] => {
     const need = walNeedOf(info, segmentSize);
     if (timeline < need.firstTimeline || timeline > need.lastTimeline) return [];
     return [{ timeline, from: segmentStart(need.from, segmentSize), to: endOfSegment(need.to, segmentSize) }];
   });
-  return [...reached, ...own];
+  return [...reached, ...used, ...own];
 }
 
 /** From where on a recovery that begins with this backup can read WAL of `timeline`; undefined when it never does. */

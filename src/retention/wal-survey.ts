@@ -7,16 +7,17 @@ import {
   openWalCoverage,
   openWalInventory,
   repositoryErrors,
-  serverLayout,
+  joinRanges,
   unsyncedSuffix,
   walFileFromName,
   withoutRanges,
   type BackupInfo,
+  type ServerLayout,
   type WalInventory,
   type WalRange,
 } from "../repository/index.ts";
 import type { Storage } from "../storage/index.ts";
-import { unneededWal } from "./wal-plan.ts";
+import { unneededWal, type WalInUse } from "./wal-plan.ts";
 
 /** A file of the WAL directory that belongs to a segment: in one of its forms, set aside, or PostgreSQL's own note. */
 export interface SurveyedFile {
@@ -28,6 +29,10 @@ export interface SurveyedFile {
 }
 
 export interface WalSurvey {
+  /** Where it lies: of the present cluster, or of an earlier one. */
+  readonly layout: ServerLayout;
+  /** Nothing of the lineage is of any use. */
+  readonly abandoned: boolean;
   /** Bytes of a segment; 0 where no WAL is stored. */
   readonly segmentSize: number;
   /** What is going to be called pruned. */
@@ -42,33 +47,42 @@ export interface WalSurvey {
 
 export interface SurveyRequest {
   readonly storage: Storage;
-  readonly server: string;
+  /** Of the lineage that is looked at. */
+  readonly layout: ServerLayout;
+  /** No backup of the lineage is there any more, nor one of which it is not known whose it is. */
+  readonly abandoned: boolean;
   /** Every backup that stays and can be read. */
   readonly kept: readonly BackupInfo[];
   /** Those of them from which any later moment shall be restored. */
   readonly recovery: readonly BackupInfo[];
+  /** What jobs need that run now. */
+  readonly inUse: readonly WalInUse[];
   /** WAL of a cluster that came after this moment stays, needed or not; milliseconds since 1970. */
   readonly youngerThan: (systemIdentifier: string) => number;
 }
 
-const nothing: WalSurvey = { segmentSize: 0, ranges: [], files: [], staying: [], histories: [] };
+/** Of WAL that is not looked at, or not there. */
+export const nothingSurveyed = (layout: ServerLayout): WalSurvey => ({ layout, abandoned: false, segmentSize: 0, ranges: [], files: [], staying: [], histories: [] });
 
 /** Looks, and changes nothing. */
 export async function surveyWal(request: SurveyRequest): Promise<WalSurvey> {
-  const { storage, server, kept } = request;
-  const identity = (await openServerIdentity(storage, server).read()) ?? (await identityOfStoredWal(storage, server));
-  if (identity === undefined) return nothing;
+  const { storage, layout } = request;
+  const identity = (await openServerIdentity(storage, layout).read()) ?? (await identityOfStoredWal(storage, layout));
+  if (identity === undefined) return nothingSurveyed(layout);
   const { segmentSize, systemIdentifier } = identity;
-  const inventory = openWalInventory(storage, server, segmentSize);
-  const names = await namesIn(storage, server, segmentSize);
+  const inventory = openWalInventory(storage, layout, segmentSize);
+  const names = await namesIn(storage, layout, segmentSize);
   const histories = await readHistories(inventory);
-  const live = (await openWalCoverage(storage, server).read())?.timeline;
+  const live = layout.lineage === undefined ? (await openWalCoverage(storage, layout).read())?.timeline : undefined;
+  // Positions mean nothing from one cluster to another; pgmoneta does not record whose its backups are.
+  const kept = request.kept.filter(({ own }) => own === undefined || own.systemIdentifier === systemIdentifier);
   // pgmoneta does not record whose backup it is: without one of ours all WAL is kept for it, else what makes it consistent.
   const ours = request.recovery.filter(({ own }) => own?.systemIdentifier === systemIdentifier);
   const recovery = ours.length > 0 ? ours : request.recovery.filter(({ own }) => own === undefined);
   const pruned = await inventory.pruned.list();
   const stored = extents([...names.map(({ timeline, start }) => rangeFrom(timeline, start, segmentSize)), ...pruned]);
-  const unneeded = unneededWal({ kept, recovery, stored, histories, live, segmentSize });
+  const inUse = layout.lineage === undefined ? request.inUse : [];
+  const unneeded = request.abandoned ? joinRanges(stored) : unneededWal({ kept, recovery, inUse, stored, histories, live, segmentSize });
 
   const { files, ranges } = await chooseFiles(names, unneeded, inventory, {
     storage,
@@ -76,7 +90,8 @@ export async function surveyWal(request: SurveyRequest): Promise<WalSurvey> {
   });
   const going = new Set(files.map(({ name }) => name));
   const staying = names.map(({ name }) => name).filter((name) => !going.has(name));
-  return { segmentSize, ranges, files, staying, histories: deadHistories(histories, staying, request, live, ranges) };
+  const dead = deadHistories(histories, staying, { kept, recovery }, live, ranges);
+  return { layout, abandoned: request.abandoned, segmentSize, ranges, files, staying, histories: dead };
 }
 
 type Named = Omit<SurveyedFile, "size">;
@@ -90,9 +105,9 @@ const rangeFrom = (timeline: TimelineId, start: Lsn, segmentSize: number): WalRa
 const besides = new RegExp(`^[0-9A-F]{24}\\.(?:partial\\.${unsyncedSuffix}(?:-[0-9]+)?|[0-9A-F]{8}\\.backup)$`);
 
 /** By timeline and position. Strangers are left alone, and so is what is being written under another name. */
-async function namesIn(storage: Storage, server: string, segmentSize: number): Promise<Named[]> {
+async function namesIn(storage: Storage, { wal }: ServerLayout, segmentSize: number): Promise<Named[]> {
   const found: Named[] = [];
-  for await (const { name, kind } of storage.entries(serverLayout(server).wal)) {
+  for await (const { name, kind } of storage.entries(wal)) {
     const segment =
       kind === "directory"
         ? undefined
@@ -138,8 +153,7 @@ async function chooseFiles(
   inventory: WalInventory,
   { storage, youngerThan }: { readonly storage: Storage; readonly youngerThan: number },
 ): Promise<{ readonly files: SurveyedFile[]; readonly ranges: WalRange[] }> {
-  const layout = serverLayout(inventory.server);
-  const { segmentSize } = inventory;
+  const { layout, segmentSize } = inventory;
   let ranges = [...unneeded];
   const files: SurveyedFile[] = [];
   for (const named of names) {
@@ -153,8 +167,9 @@ async function chooseFiles(
       ranges = ranges.flatMap((one) => withoutRanges(one, [rest]));
       continue;
     }
-    // What has not got its final form is the archiver's, who has it in hand perhaps.
-    if (walFileFromName(name)?.form === "raw" && !(await isRecorded(inventory, name))) continue;
+    // What has not got its final form is the archiver's, who has it in hand perhaps; of an earlier cluster he has nothing.
+    const archived = layout.lineage !== undefined || (await isRecorded(inventory, name));
+    if (walFileFromName(name)?.form === "raw" && !archived) continue;
     files.push({ ...named, size: facts.size });
   }
   return {
@@ -176,7 +191,7 @@ async function isRecorded(inventory: WalInventory, segment: string): Promise<boo
 function deadHistories(
   histories: ReadonlyMap<TimelineId, TimelineHistory>,
   staying: readonly string[],
-  { kept, recovery }: SurveyRequest,
+  { kept, recovery }: Pick<SurveyRequest, "kept" | "recovery">,
   live: TimelineId | undefined,
   ranges: readonly WalRange[],
 ): TimelineId[] {

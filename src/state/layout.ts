@@ -7,7 +7,7 @@ import { CELL_SIZE, field, type FieldTable, type RecordOf } from "./field.ts";
 import { recordCells } from "./record.ts";
 
 /** Raised with every change of the tables below; a test holds the version and the tables together. */
-export const LAYOUT_VERSION = 3n;
+export const LAYOUT_VERSION = 4n;
 /** "MONETAST" read as a number: a buffer that does not begin with it is not a state segment. */
 export const LAYOUT_MAGIC = 0x5453_4154_454e_4f4dn;
 
@@ -98,6 +98,8 @@ export const jobFields = {
     "verify",
     "ship-wal",
     "archive",
+    "hot-standby",
+    "lineage",
   ),
   state: field.choice(
     "none",

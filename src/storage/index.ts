@@ -6,7 +6,7 @@ export type { LocalStorageOptions } from "./local/local-storage.ts";
 export { openLocalStorage } from "./local/local-storage.ts";
 export { openReserve, reserveName } from "./local/reserve.ts";
 export type { Reserve, ReserveState } from "./local/reserve.ts";
-export type { Entry, EntryFacts, EntryKind, LocalStorage, Removal, SharedFile, Space, Storage, StoredTree } from "./storage.ts";
+export type { Entry, EntryFacts, EntryKind, LocalStorage, Removal, ReplacedLink, SharedFile, Space, Storage, StoredTree } from "./storage.ts";
 export type { ByteSink, CommitOptions, DurableSink, RandomReader } from "./streams.ts";
 export { storageError } from "./system-error.ts";
 export { hiddenName, nameState, temporaryName } from "./temporary-name.ts";

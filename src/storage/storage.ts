@@ -48,6 +48,12 @@ export interface SharedFile {
   readonly completeSince: number;
 }
 
+/** A symbolic link, and the stored file that takes its place. Both are paths within the storage. */
+export interface ReplacedLink {
+  readonly path: string;
+  readonly source: string;
+}
+
 /** A tree being built: invisible until `commit`, complete and durable from then on. */
 export interface StoredTree {
   /** Path under which the tree becomes visible. */
@@ -96,6 +102,12 @@ export interface Storage {
    */
   changeFile(path: string, maxBytes: number, change: (before: Buffer) => string | Uint8Array): Promise<void>;
   /**
+   * Runs `work` while nobody else works in the directory `path` through this method or `changeFile`, in whatever process; the
+   * directory is made if it is missing. It ends with the process, too. Throws STORAGE_FAILED when it is not free in half a
+   * minute. `work` must not call either method for the same directory.
+   */
+  exclusively<T>(path: string, work: () => Promise<T>): Promise<T>;
+  /**
    * Appends one line (without its newline) durably. A torn last line, left by a crash, is cut off first: it was never
    * promised to anybody. One writer a file. Returns how many bytes were cut off.
    */
@@ -113,12 +125,24 @@ export interface Storage {
   list(path: string): Promise<Entry[]>;
   /** Where a symbolic link leads, as it was written. */
   readLink(path: string): Promise<string>;
+  /**
+   * Puts stored files in the place of symbolic links that lead to them, each in one step: a reader finds the same bytes at any
+   * instant, and afterwards the link's name stays when the other one goes. A file that can have no further name there is copied.
+   * All are durable when the promise is fulfilled; stopped before, some are links and some are files, and it can be repeated.
+   * Each is made at `temporary` first, on which a crash can leave it.
+   */
+  replaceLinks(links: readonly ReplacedLink[], temporary: string): Promise<void>;
   /** A directory and those above it, durable. */
   makeDirectory(path: string): Promise<void>;
   /** Makes what is written to a file so far durable, whoever wrote it. */
   syncFile(path: string): Promise<void>;
   /** Removes a file or link durably. False when there was none, so that a removal can be repeated. */
   removeFile(path: string): Promise<boolean>;
+  /**
+   * Gives a file or tree another path in one step, durably; the directories above `to` are made. False when there is nothing
+   * at `from`, so that it can be repeated. Throws STORAGE_EXISTS when something else is at `to`.
+   */
+  move(from: string, to: string): Promise<boolean>;
   /** Takes a tree out of view: renames it to `hiddenName`, durably. Returns its new path. */
   hideTree(path: string): Promise<string>;
   /**

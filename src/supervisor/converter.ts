@@ -12,10 +12,11 @@ import {
 import type { Logger, LogSink } from "../log/index.ts";
 import { describeEnd, startProcess } from "./child-process.ts";
 import { supervisorErrors } from "./errors.ts";
+import type { LiveMasterKey } from "./live-master-key.ts";
 
 export interface ConverterOptions {
   readonly configuration: Configuration;
-  readonly masterKey: MasterKey | undefined;
+  readonly masterKey: LiveMasterKey;
   readonly logger: Logger;
   readonly logSink: LogSink;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -29,15 +30,16 @@ const MOST_AT_ONCE = 2;
 
 export function createConverter(options: ConverterOptions): Converter {
   const turns: Semaphore = createSemaphore(MOST_AT_ONCE);
-  return (conversion, file) => turns.run(() => run(options, conversion, file));
+  return (conversion, file) => turns.run(async () => run(options, await options.masterKey.refresh(), conversion, file));
 }
 
 function run(
   options: ConverterOptions,
+  masterKey: MasterKey | undefined,
   conversion: ConversionStart["conversion"],
   file: string,
 ): Promise<ConversionDone> {
-  const { environment, logger, logSink, masterKey } = options;
+  const { environment, logger, logSink } = options;
   const { main } = options.configuration;
   return new Promise((resolve, reject) => {
     let outcome: (() => void) | undefined;

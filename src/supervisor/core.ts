@@ -4,23 +4,29 @@
  */
 import { createSemaphore, messageOf, messageWithHint, toMonetaError, type Clock } from "../common/index.ts";
 import type { Configuration, ServerOptions } from "../config/index.ts";
-import type { MasterKey } from "../encryption/index.ts";
-import { fromJob, type FromJob, type LiveSettings, type ToJob } from "../ipc/index.ts";
+import { fromJob, type FromJob, type JobRequest, type LiveSettings, type ToJob } from "../ipc/index.ts";
 import type { Logger, LogSink } from "../log/index.ts";
 import { managementErrors } from "../management/index.ts";
-import { openWalInventory, type CatalogEntry } from "../repository/index.ts";
+import { openDataKeys, openWalInventory, type CatalogEntry, type RotatedKey } from "../repository/index.ts";
 import { createSegment, encodeDelta, openStateReader, openStateWriter, serverFields } from "../state/index.ts";
 import type { LocalStorage } from "../storage/index.ts";
+import { masterKeySource } from "../vault/index.ts";
 import { createArchiver } from "./archiver.ts";
 import { createSecondCopy, type SecondCopy } from "./second-copy.ts";
+import { createHotStandby, hotStandbyRequest, type HotStandby } from "./hot-standby.ts";
+import { repositoryUse } from "./backups-in-use.ts";
 import { createCatalogCache, type CatalogCache } from "./catalog-cache.ts";
 import { startProcess } from "./child-process.ts";
 import { rememberDrills } from "./drill-command.ts";
 import { supervisorErrors } from "./errors.ts";
+import type { HandlerContext } from "./handler-context.ts";
 import type { Job, JobOutcome } from "./job.ts";
 import { jobTraits } from "./job-table.ts";
+import { createFollow, streaming } from "./follow.ts";
 import { findDone } from "./finished-work.ts";
+import type { LiveMasterKey } from "./live-master-key.ts";
 import { createJobs, type Jobs } from "./jobs.ts";
+import { formerBytes, lookAnew, noLineages, readLineages, rememberLineages } from "./lineages.ts";
 import { createReceiver } from "./receivers.ts";
 import { createRetentionRuns } from "./retention-runs.ts";
 import type { SupervisedServer } from "./server.ts";
@@ -30,7 +36,7 @@ import { liveSettings, repositorySettings, secretsFor, serverSettings } from "./
 
 export interface CoreOptions {
   readonly configuration: Configuration;
-  readonly masterKey: MasterKey | undefined;
+  readonly masterKey: LiveMasterKey;
   /** Of Moneta. */
   readonly version: string;
   readonly clock: Clock;
@@ -50,6 +56,9 @@ export interface Core {
   setOnline(server: SupervisedServer, online: boolean): Promise<void>;
   /** Reads what drills of a server proved. */
   rememberDrills(server: SupervisedServer): Promise<void>;
+  readonly lineages: HandlerContext["lineages"];
+  /** Makes another data key for a server; durable when it resolves. */
+  rotateKey(server: SupervisedServer): Promise<RotatedKey>;
   /** When retention looks again, milliseconds since 1970. */
   nextRetention(): number;
   /** Has the remains of crashed jobs removed. */
@@ -87,12 +96,17 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     liveSettings(configuration, server.options, server.online, generation);
   const stateOf = (server: SupervisedServer) => encodeDelta(serverFields, undefined, server.state()) ?? {};
   /** What every child is told at its start. */
-  const start = (server: SupervisedServer, title: string) => ({
+  const start = (server: SupervisedServer, title: string) => {
+    // With the master key of the last look: a job that finds it replaced reads the new one itself, and the next one is given it.
+    void options.masterKey.refresh();
+    return startWith(server, title);
+  };
+  const startWith = (server: SupervisedServer, title: string) => ({
     type: "start" as const,
     ...(main.updateProcessTitle === "never" ? {} : { title: `moneta: ${title}` }),
     server: serverSettings(configuration, server.options),
     repository: repositorySettings(configuration, server.options, options.repositoryId),
-    secrets: secretsFor(configuration, server.options, options.masterKey),
+    secrets: secretsFor(configuration, server.options, options.masterKey.current()),
     live: live(server),
     state: stateOf(server),
   });
@@ -112,12 +126,14 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     jobs.submit(server.name, { command: "clean", workspace: server.options.workspace });
   };
   /** After retention: less is stored, and gaps in what is gone are none. */
-  const lookAtWal = async ({ name, wal, record, state }: SupervisedServer): Promise<void> => {
+  const lookAtWal = async (server: SupervisedServer): Promise<void> => {
+    const { name, wal, record, state } = server;
     const { walSegmentSize } = state();
     if (walSegmentSize === 0) return;
     const inventory = openWalInventory(storage, name, walSegmentSize);
     await forgetRemoved(wal, () => inventory.stretches());
-    record.set({ walBytes: (await inventory.usage()).bytes, gaps: (await inventory.openGaps()).length });
+    await rememberLineages(server, storage, logger);
+    record.set({ walBytes: (await inventory.usage()).bytes + formerBytes(server), gaps: (await inventory.openGaps()).length });
   };
   const afterJob = (job: Job, outcome: JobOutcome): void => {
     const server = serverOf(job.server);
@@ -126,14 +142,18 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
       server.archiver.ended(outcome);
     }
     if (job.command === "ship-wal") server.secondCopy?.ended(outcome);
+    if (job.command === "hot-standby") server.hotStandby?.ended(outcome);
+    if (job.command === "backup" && outcome.state === "succeeded") server.hotStandby?.wake();
     if (job.command === "retention") {
       server.secondCopy?.wake();
       server.retentionProblem = outcome.state === "failed" || outcome.state === "died" ? outcome.error : undefined;
       lookAtWal(server).catch((error: unknown) => logger.warn(`the WAL of ${server.name} cannot be looked at: ${messageOf(error)}`));
     }
+    // Before the first WAL came nobody knew which cluster it is.
+    if (server.lineages.present === undefined && job.command === "backup") void rememberLineages(server, storage, logger);
     if (job.command === "drill") void rememberDrills(server, storage, logger);
     if (outcome.state !== "succeeded" && jobTraits[job.command].leavesRemains) clean(server);
-    retention.jobEnded(server);
+    retention.lessInUse(server);
     if (!jobTraits[job.command].visible) return;
     catalog.refresh(server.name).catch((error: unknown) => {
       logger.error(
@@ -141,6 +161,11 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
       );
     });
   };
+  /** What is in use may have changed while it waited; from its turn on nobody begins to use anything before it has decided. */
+  const atItsTurn = ({ request, server }: Job): JobRequest =>
+    request.command === "retention"
+      ? { ...request, inUse: repositoryUse(jobs.active(server), catalog.entries(server)) }
+      : request;
   const jobs = createJobs({
     segment,
     clock,
@@ -158,7 +183,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     startMessage: (job) => ({
       ...start(serverOf(job.server), `job ${job.id} ${job.command} ${job.server}`),
       job: job.id,
-      request: job.request,
+      request: atItsTurn(job),
       version: options.version,
     }),
     onLog: ({ record }) => options.logSink.write(record),
@@ -169,6 +194,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     },
     findDone: (job) => findDone(job, { storage, catalog }),
     onEnd: afterJob,
+    onNarrowed: (job) => retention.lessInUse(serverOf(job.server)),
     cancelGraceMs: CANCEL_GRACE_MS,
   });
 
@@ -194,6 +220,11 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     const submit = (): Job => jobs.submit(server, { command: "ship-wal", directory });
     return createSecondCopy({ server, directory, submit, clock, logger: logger.child("second copy") });
   };
+  const hotStandbyOf = ({ name, ...serverOptions }: ServerOptions): HotStandby | undefined => {
+    const request = hotStandbyRequest(serverOptions);
+    if (request === undefined) return undefined;
+    return createHotStandby({ server: name, submit: () => jobs.submit(name, request), clock, logger: logger.child("hot standby") });
+  };
   const build = async (index: number, serverOptions: ServerOptions): Promise<SupervisedServer> => {
     const { name } = serverOptions;
     const record = writer.server(index);
@@ -207,18 +238,20 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
       state: () => reader.server(index),
       online,
       problem,
+      follow: undefined,
       archivingProblem: undefined,
       retentionProblem: undefined,
       findings: [],
       drills: [],
       schedules: {},
+      lineages: noLineages,
       watchers: new Set(),
       receiver: createReceiver({
         server: name,
         record,
         clock,
         logger: logger.child("receiver"),
-        startMessage: () => start(server, `receiver ${name}`),
+        startMessage: () => ({ ...start(server, `receiver ${name}`), role: server.follow?.role() ?? streaming }),
         onSegment(segmentName) {
           const { walSegmentSize } = server.state();
           server.wal.add(segmentName, walSegmentSize);
@@ -243,6 +276,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
         submit: () => jobs.submit(name, { command: "archive-wal" }),
       }),
       secondCopy: secondCopyOf(name, serverOptions.walShipping),
+      hotStandby: hotStandbyOf(serverOptions),
     };
     return server;
   };
@@ -251,6 +285,18 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     servers.push(server);
     byName.set(server.name, server);
     publish(server);
+  }
+  for (const server of servers) {
+    const { follow } = server.options;
+    if (follow === undefined) continue;
+    server.follow = createFollow({
+      own: server,
+      followed: serverOf(follow),
+      clock,
+      logger: logger.child("follow"),
+      patienceMs: main.receiverTimeout * 1000,
+      tell: (role) => server.receiver.setRole(role),
+    });
   }
   const retention = createRetentionRuns({
     servers,
@@ -268,6 +314,20 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     startRetention: (signal) => retention.start(signal),
     nextRetention: () => retention.next,
     rememberDrills: (server) => rememberDrills(server, storage, logger),
+    lineages: {
+      read: ({ name }) => readLineages(storage, name),
+      lookAnew: (server) => lookAnew(server, storage, logger),
+    },
+    async rotateKey({ name, secondCopy }) {
+      const known = await options.masterKey.refresh();
+      const rotated = await openDataKeys(storage, name, masterKeySource(main.masterKeyFile, known)).rotate();
+      logger.warn(`what begins to be encrypted of ${name} from now on has a new data key`, {
+        key: rotated.id,
+        previous: rotated.previous ?? null,
+      });
+      secondCopy?.wake();
+      return rotated;
+    },
     async setOnline(server, online) {
       // One after the other, so that file and memory cannot end up saying different things.
       await changingModes.run(async () => {
@@ -279,8 +339,8 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
         publish(server);
       });
       if (online) {
-        // What is ending starts nothing: the next daemon does.
-        if (jobs.stopping) return;
+        // What is ending starts nothing: the next daemon does. Nor is anything received while the WAL gets another place.
+        if (jobs.stopping || jobs.active(server.name, "lineage").length > 0) return;
         server.receiver.child.start();
         server.receiver.wake();
       } else await server.receiver.child.drain();

@@ -50,6 +50,12 @@ export const supervisorErrors = defineErrors({
     retryable: true,
     hint: "Nothing of the job counts as done. Start it again when you want it.",
   },
+  jobNotBegun: {
+    code: "JOB_NOT_BEGUN",
+    exit: 20,
+    retryable: true,
+    hint: "It waited for other jobs and was taken out of the line before its turn: nothing was read or changed. Start it again when you want it.",
+  },
   jobHangs: {
     code: "JOB_HANGS",
     exit: 6,
@@ -94,6 +100,26 @@ export const supervisorErrors = defineErrors({
     hint: "Points in time behind a gap can only be reached from a backup that was taken after it: take a backup.",
   },
   /** Not thrown: a problem that status names as long as it lasts. */
+  takenOver: {
+    code: "WAL_TAKEN_OVER",
+    exit: 1,
+    retryable: false,
+    hint: "The followed server does not stream, or has not yet all that was received meanwhile. Bring it back as a replica of this one; then the stream is handed back by itself. If this one is the primary for good, take a full backup of it, and turn follow around in pgmoneta.conf.",
+  },
+  following: {
+    code: "SERVER_FOLLOWS",
+    exit: 6,
+    retryable: true,
+    hint: "Nothing of a server that follows another one is received as long as that one streams: take the backup of that one.",
+  },
+  /** Not thrown: a problem that status names as long as it lasts. */
+  lineageWithoutBackup: {
+    code: "LINEAGE_WITHOUT_BACKUP",
+    exit: 1,
+    retryable: false,
+    hint: "Take a full backup: moneta-cli backup <server>.",
+  },
+  /** Not thrown: a problem that status names as long as it lasts. */
   backupOverdue: {
     code: "BACKUP_OVERDUE",
     exit: 1,
@@ -121,10 +147,22 @@ export const supervisorErrors = defineErrors({
     retryable: false,
     hint: "The system has not answered a question about this file system: a network mount without its server, or a disk that hangs. Everything that reads or writes there waits; other servers go on.",
   },
+  hotStandbyNotBegun: {
+    code: "HOT_STANDBY_NOT_BEGUN",
+    exit: 20,
+    retryable: true,
+    hint: "The copies of hot_standby stay as they are; they are brought up to date after the next backup or at the next start of the daemon.",
+  },
   secondCopyStuck: {
     code: "WAL_SECOND_COPY_STUCK",
     exit: 79,
     retryable: true,
     hint: "The directory of wal_shipping does not answer: look at its disk or its network. Receiving and archiving go on; the copy gets by itself what it misses once it is back.",
+  },
+  nothingEncrypted: {
+    code: "NOTHING_ENCRYPTED",
+    exit: 6,
+    retryable: false,
+    hint: "Set `encryption` in pgmoneta.conf, for all servers or for this one, and start the daemon again.",
   },
 });

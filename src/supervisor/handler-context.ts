@@ -1,7 +1,9 @@
 /** What the management commands work with. */
+import type { RotatedKey } from "../repository/index.ts";
 import type { CatalogCache } from "./catalog-cache.ts";
 import type { Converter } from "./converter.ts";
 import type { Jobs } from "./jobs.ts";
+import type { Lineages } from "./lineages.ts";
 import type { IntervalRun } from "./schedule-command.ts";
 import type { SupervisedServer } from "./server.ts";
 import type { StatusSources } from "./status.ts";
@@ -15,8 +17,16 @@ export interface HandlerContext {
   readonly setOnline: (server: SupervisedServer, online: boolean) => Promise<void>;
   /** Reads what drills of the server proved. */
   readonly rememberDrills: (server: SupervisedServer) => Promise<void>;
+  readonly lineages: {
+    /** As they are on the disk now. */
+    readonly read: (server: SupervisedServer) => Promise<Lineages>;
+    /** After a change: what was known of the WAL of the server is of another cluster. */
+    readonly lookAnew: (server: SupervisedServer) => Promise<void>;
+  };
   /** What runs of the server at intervals. */
   readonly intervals: (server: SupervisedServer) => readonly IntervalRun[];
+  /** Makes another data key for a server; durable when it resolves. */
+  readonly rotateKey: (server: SupervisedServer) => Promise<RotatedKey>;
   readonly convert: Converter;
   readonly shutdown: (reason: string) => void;
   /** A signal that fires after `ms`, or when the daemon stops. */

@@ -24,8 +24,10 @@ import type { HandlerContext } from "./handler-context.ts";
 import { handleArchive, handleBackup, handleDelete, handleRestore, handleVerify } from "./job-commands.ts";
 import { handleDrill } from "./drill-command.ts";
 import type { Job } from "./job.ts";
+import { handleLineage } from "./lineage-command.ts";
 import { jobTraits } from "./job-table.ts";
 import { handleAnnotate, handleExpunge, handleRetain, handleRetention } from "./retention-commands.ts";
+import { handleKeyRotate } from "./key-command.ts";
 import { handleSchedule } from "./schedule-command.ts";
 import type { SupervisedServer } from "./server.ts";
 import {
@@ -199,6 +201,8 @@ const serverHandlers: Partial<Readonly<Record<CommandName, ServerHandler>>> = {
   mode: handleMode,
   cancel: handleCancel,
   drill: handleDrill,
+  lineage: handleLineage,
+  "key rotate": handleKeyRotate,
 };
 
 /** Whoever looks has perhaps just repaired something: what waits for its next attempt makes it now. */

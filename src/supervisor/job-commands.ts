@@ -13,7 +13,7 @@ import {
   type ManagementRequest,
   type ResponseResult,
 } from "../management/index.ts";
-import type { CatalogEntry } from "../repository/index.ts";
+import { isLabel, type CatalogEntry } from "../repository/index.ts";
 import type { PlainReport } from "../verify/index.ts";
 import type { HandlerContext } from "./handler-context.ts";
 import { supervisorErrors } from "./errors.ts";
@@ -66,6 +66,10 @@ function restoreRequest(request: ManagementRequest): JobRequest {
 /** Without WAL there is no backup: waits a moment for the stream, then says what holds it up. */
 export async function needStream(server: SupervisedServer, context: Pick<HandlerContext, "timeout">): Promise<void> {
   if (!server.online) throw managementErrors.serverOffline(`server ${server.name} is offline`, { server: server.name });
+  if (server.follow !== undefined && server.follow.since === undefined) {
+    const { followed } = server.follow;
+    throw supervisorErrors.following(`${server.name} follows ${followed}, which streams`, { server: server.name, followed });
+  }
   server.receiver.wake();
   const streaming = (): boolean => server.state().receiver === "streaming" && server.receiver.child.state === "running";
   // A refusal from before the attempt that was just asked for says nothing.
@@ -127,7 +131,9 @@ export async function handleBackup(
       label: summary.label,
     });
   const elapsedMs = (job.ended ?? 0) - (job.started ?? 0);
-  return { status: true, response: backupResponse(identityOf(server), summary, elapsedMs, result.notes) };
+  // As in pgmoneta the copies are fresh when the answer comes; the backup is taken whatever becomes of them.
+  const unfresh = (await server.hotStandby?.settled()) ?? [];
+  return { status: true, response: backupResponse(identityOf(server), summary, elapsedMs, [...result.notes, ...unfresh]) };
 }
 
 export async function handleRestore(
@@ -183,16 +189,18 @@ export async function handleArchive(
   };
 }
 
+/** What is the oldest now need not be when the turn of the job comes: what goes is what was meant. */
+async function labelToDelete(which: string, server: SupervisedServer, { catalog }: HandlerContext): Promise<string> {
+  return isLabel(which) ? which : (await catalog.find(server.name, which)).label;
+}
+
 export async function handleDelete(
   request: ManagementRequest,
   server: SupervisedServer,
   context: HandlerContext,
 ): Promise<ResponseResult> {
-  const { result } = await perform(
-    server,
-    { command: "delete", backup: textOf(request, "Backup"), force: flagOf(request, "Force") },
-    context,
-  );
+  const backup = await labelToDelete(textOf(request, "Backup"), server, context);
+  const { result } = await perform(server, { command: "delete", backup, force: flagOf(request, "Force") }, context);
   const left = await context.catalog.refresh(server.name);
   if (result.label === null || left.some((entry) => entry.label === result.label)) {
     throw supervisorErrors.answerLost(`backup ${result.label ?? ""} of ${server.name} is still in the catalog`, {

@@ -24,9 +24,13 @@ export const jobTraits: Readonly<Record<JobCommand, JobTraits>> = {
   "archive-wal": { onShutdown: "cancel", leavesRemains: false, visible: false },
   // Ends after the file in hand; the next one gets what is missing.
   "ship-wal": { onShutdown: "cancel", leavesRemains: false, visible: false },
+  // A copy that is half brought up to date is not startable, and the next run repairs it.
+  "hot-standby": { onShutdown: "cancel", leavesRemains: false, visible: true },
   clean: { onShutdown: "cancel", leavesRemains: false, visible: false },
   // Ends between two files; the next run goes on.
   retention: { onShutdown: "cancel", leavesRemains: true, visible: true },
+  // A few renames: what a kill interrupts is finished at the next start, or by the receiver.
+  lineage: { onShutdown: "finish", leavesRemains: false, visible: true },
   "retention-plan": { onShutdown: "cancel", leavesRemains: false, visible: false },
   // Takes its scratch space and its server away when it is told to end; killed, it cannot.
   drill: { onShutdown: "cancel", leavesRemains: true, visible: true },

@@ -1,11 +1,12 @@
 /** One operation and everything that is known about it, from the request to the outcome. */
 import { createStateMachine, errorFromRecord, commonErrors, messageOf, type Clock, type MonetaError } from "../common/index.ts";
-import type { FromJob, JobRequest, JobResult, ToJob } from "../ipc/index.ts";
+import type { FromJob, JobRequest, JobResult, ToJob, WalUse } from "../ipc/index.ts";
 import type { Logger } from "../log/index.ts";
 import { decodeDelta, jobFields, type JobCommand, type openStateWriter } from "../state/index.ts";
 import { describeEnd, type ProcessEnd, type RunningProcess } from "./child-process.ts";
 import { supervisorErrors } from "./errors.ts";
 import { isFinal, jobTable, type JobEvent, type JobPhase } from "./job-machine.ts";
+import { backupsOf, type Backups } from "./locks.ts";
 
 export type JobRecordWriter = ReturnType<ReturnType<typeof openStateWriter>["job"]>;
 
@@ -31,6 +32,8 @@ export interface JobContext {
   readonly findDone: (job: Job) => Promise<JobResult | undefined>;
   /** Its process, if it had one, is gone and the outcome is known: the lock is free. */
   readonly onGone: (job: Job) => void;
+  /** It runs on, and works with fewer backups than before. */
+  readonly onNarrowed: (job: Job) => void;
   /** How long a job may take to end after it was told to, milliseconds. */
   readonly cancelGraceMs: number;
 }
@@ -47,6 +50,12 @@ export interface Job {
   readonly ended: number | undefined;
   readonly outcome: JobOutcome | undefined;
   readonly pid: number | undefined;
+  /** What it works with at the moment; see `Holder`. */
+  readonly backups: Backups;
+  /** WAL that it needs besides that of its backups; `all` as long as it is not known which. */
+  readonly wal: "all" | readonly WalUse[];
+  /** Resolves when it takes nothing out of view any more, at the latest with its end. Never rejects. */
+  readonly settled: Promise<void>;
   /** Resolves with the outcome when nothing of the job runs any more. Never rejects. */
   readonly done: Promise<JobOutcome>;
   /** Its turn has come. */
@@ -75,6 +84,12 @@ export function createJob(
   let ended: number | undefined;
   let outcome: JobOutcome | undefined;
   let cancelReason = "it was cancelled";
+  let backups = backupsOf(request);
+  let wal: Job["wal"] = request.command === "backup" ? "all" : [];
+  let settleView: () => void = () => undefined;
+  const settled = new Promise<void>((resolve) => {
+    settleView = resolve;
+  });
   let settle: (outcome: JobOutcome) => void = () => undefined;
   const done = new Promise<JobOutcome>((resolve) => {
     settle = resolve;
@@ -101,13 +116,17 @@ export function createJob(
     const state = machine.handle(event);
     if (outcome === undefined && isFinal(state)) outcome = build(state);
   };
-  const cancelled = (): MonetaError =>
-    supervisorErrors.jobCancelled(`the ${request.command} of ${server} was cancelled: ${cancelReason}`);
+  const cancelled = (): MonetaError => {
+    const what = `the ${request.command} of ${server}`;
+    if (started === undefined) return supervisorErrors.jobNotBegun(`${what} waited in line and never began: ${cancelReason}`);
+    return supervisorErrors.jobCancelled(`${what} was cancelled: ${cancelReason}`);
+  };
   const gone = (): void => {
     graceful.abort();
     process = undefined;
     ended = clock.now();
     record.set({ ended });
+    settleView();
     if (outcome === undefined) return;
     settle(outcome);
     context.onGone(job);
@@ -133,6 +152,16 @@ export function createJob(
         return;
       case "log":
         context.onLog(message);
+        return;
+      case "uses":
+        backups = new Set(message.backups);
+        wal = message.wal;
+        context.onNarrowed(job);
+        return;
+      case "settled":
+        backups = new Set();
+        settleView();
+        context.onNarrowed(job);
         return;
       case "archived":
         context.onArchived?.(message.segments, message.storedBytes);
@@ -201,6 +230,13 @@ export function createJob(
     get pid() {
       return process?.pid;
     },
+    get backups() {
+      return backups;
+    },
+    get wal() {
+      return wal;
+    },
+    settled,
     dispatch() {
       machine.handle("dispatch");
       started = clock.now();

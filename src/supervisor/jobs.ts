@@ -8,7 +8,7 @@ import { supervisorErrors } from "./errors.ts";
 import { createJob, type Job, type JobContext, type JobOutcome } from "./job.ts";
 import { isFinal } from "./job-machine.ts";
 import { jobTraits } from "./job-table.ts";
-import { accessOf } from "./locks.ts";
+import { takesAway } from "./locks.ts";
 import { createJobQueue } from "./queue.ts";
 
 export interface JobsOptions {
@@ -23,6 +23,8 @@ export interface JobsOptions {
   readonly onArchived: (server: string, segments: number, storedBytes: number, command: JobCommand) => void;
   /** A job has its outcome and nothing of it runs any more. */
   readonly onEnd: (job: Job, outcome: JobOutcome) => void;
+  /** A job that runs works with fewer backups than before. */
+  readonly onNarrowed: (job: Job) => void;
   readonly cancelGraceMs: number;
 }
 
@@ -38,9 +40,11 @@ export interface Jobs {
   stateOf(job: Job): JobState | undefined;
   /** What a waiting job waits for. */
   blockers(job: Job): readonly Job[];
+  /** Which one a waiting job is among those of its server that wait, from 1; undefined for one that does not wait. */
+  placeInLine(job: Job): number | undefined;
   /**
-   * Does something while no job takes a backup of the server away: those that run are waited for, those that wait go
-   * on waiting. One such thing at a time for a server.
+   * Does something while no job takes a backup of the server out of view: those that may still do so are waited for,
+   * those that wait go on waiting. One such thing at a time for a server.
    */
   whileNothingIsRemoved<T>(server: string, action: () => Promise<T>): Promise<T>;
   /** Tells every running job of a server. */
@@ -62,7 +66,6 @@ export function createJobs(options: JobsOptions): Jobs {
   let stopping: string | undefined;
   const queue = createJobQueue<Job>((job) => job.dispatch());
   const turns = new Map<string, Promise<unknown>>();
-  const removes = (command: JobCommand): boolean => accessOf[command] === "remove";
 
   const remembered = (): Job[] => slots.filter((job) => job !== undefined);
   const freeSlot = (): number => {
@@ -106,6 +109,10 @@ export function createJobs(options: JobsOptions): Jobs {
         findDone: options.findDone,
         onArchived: (segments, storedBytes) => options.onArchived(server, segments, storedBytes, request.command),
         onGone,
+        onNarrowed(narrowed) {
+          queue.look();
+          options.onNarrowed(narrowed);
+        },
         cancelGraceMs: options.cancelGraceMs,
       });
       slots[slot] = job;
@@ -138,12 +145,16 @@ export function createJobs(options: JobsOptions): Jobs {
       return slot < 0 ? undefined : writer.job(slot).read();
     },
     blockers: (job) => queue.blockers(job),
+    placeInLine(job) {
+      const place = queue.waiting.filter(({ server }) => server === job.server).indexOf(job);
+      return place < 0 ? undefined : place + 1;
+    },
     whileNothingIsRemoved(server, action) {
       const inTurn = async (): Promise<Awaited<ReturnType<typeof action>>> => {
-        const letGo = queue.hold(server, removes);
+        const letGo = queue.hold(server, takesAway);
         try {
           await Promise.all(
-            queue.running.filter((job) => job.server === server && removes(job.command)).map((job) => job.done),
+            queue.running.filter((job) => job.server === server && takesAway(job.command)).map((job) => job.settled),
           );
           return await action();
         } finally {

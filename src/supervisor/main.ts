@@ -6,10 +6,12 @@ import { createLogger, openLogSink, registerSecret, type AdjustableLogger, type 
 import { isInBackground, reportStart, startInBackground } from "./daemonise.ts";
 import { supervisorErrors } from "./errors.ts";
 import { createProgram, type DaemonOptions } from "./options.ts";
+import { openLiveMasterKey } from "./live-master-key.ts";
 import { logWords } from "./settings.ts";
 import { listenToSignals, stoppableFromTheStart, type Stoppable } from "./signals.ts";
 import { startSupervisor, takeOwnership, type Ownership } from "./supervisor.ts";
 import { readVersion } from "./version.ts";
+import { rotationState } from "../vault/index.ts";
 
 const version = readVersion();
 const dumpsAreEmpty = keepMemoryOutOfCoreDumps();
@@ -132,10 +134,17 @@ async function supervise(
   { configuration, masterKey }: LoadedConfiguration,
   { sink, logger, daemon, ownership }: Preparation,
 ): Promise<number> {
+  const { masterKeyFile } = configuration.main;
+  const rotation = await rotationState(masterKeyFile);
+  if (rotation.next || rotation.previous) {
+    logger.warn("a rotation of the master key was begun and has not ended; nothing is lost: repeat moneta-admin master-key --rotate", {
+      path: masterKeyFile,
+    });
+  }
   const supervisor = await startSupervisor({
     ownership: await ownership,
     configuration,
-    masterKey,
+    masterKey: openLiveMasterKey(masterKeyFile, masterKey, logger),
     version,
     logger,
     logSink: sink,

@@ -4,12 +4,11 @@
  * and still waits; so nobody is overtaken for ever. Pure bookkeeping: it starts nothing itself.
  */
 import type { JobCommand } from "../state/index.ts";
-import { mayRunTogether } from "./locks.ts";
+import { mustWaitFor, type Holder } from "./locks.ts";
 
-export interface QueuedJob {
+export interface QueuedJob extends Holder {
   readonly id: number;
   readonly server: string;
-  readonly command: JobCommand;
 }
 
 export interface JobQueue<Job extends QueuedJob> {
@@ -17,7 +16,9 @@ export interface JobQueue<Job extends QueuedJob> {
   add(job: Job): void;
   /** The job ended, or never will run: its lock and its place are free. Unknown jobs are ignored. */
   release(job: Job): void;
-  /** Jobs that must end before this one gets its turn, running ones first; empty for one that runs. */
+  /** A job works with fewer backups than before: whoever waited for that gets his turn. */
+  look(): void;
+  /** Jobs that must end, or let go of a backup, before this one gets its turn, running ones first; empty for one that runs. */
   blockers(job: Job): readonly Job[];
   /** As long as it is held no job of the server is dispatched for which `which` holds. Returns how to let go. */
   hold(server: string, which: (command: JobCommand) => boolean): () => void;
@@ -33,12 +34,11 @@ export function createJobQueue<Job extends QueuedJob>(dispatch: (job: Job) => vo
   const holds = new Set<(job: Job) => boolean>();
   let closed = false;
 
-  const inTheWay = (job: Job, other: Job): boolean =>
-    other.server === job.server && !mayRunTogether(other.command, job.command);
   const blockers = (job: Job): Job[] => {
     const place = waiting.indexOf(job);
     if (place < 0) return [];
-    return [...running, ...waiting.slice(0, place)].filter((other) => inTheWay(job, other));
+    const inTheWay = (runs: boolean) => (other: Job) => other.server === job.server && mustWaitFor(job, other, runs);
+    return [...running.filter(inTheWay(true)), ...waiting.slice(0, place).filter(inTheWay(false))];
   };
   const serve = (): void => {
     for (const job of [...waiting]) {
@@ -62,6 +62,7 @@ export function createJobQueue<Job extends QueuedJob>(dispatch: (job: Job) => vo
       }
       serve();
     },
+    look: serve,
     blockers,
     hold(server, which) {
       const held = (job: Job): boolean => job.server === server && which(job.command);

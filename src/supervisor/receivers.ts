@@ -1,6 +1,6 @@
 /** One receiver per configured server that is online: started, restarted, drained, and repeated in the state segment. */
 import { errorFromRecord, type Clock, type MonetaError } from "../common/index.ts";
-import { fromReceiver, type Finding, type FromReceiver, type LiveSettings, type ToReceiver } from "../ipc/index.ts";
+import { fromReceiver, type Finding, type FromReceiver, type LiveSettings, type ReceiverRole, type ToReceiver } from "../ipc/index.ts";
 import type { Logger, LogRecord } from "../log/index.ts";
 import { decodeDelta, serverFields, type openStateWriter } from "../state/index.ts";
 import { createChild, type Child } from "./child.ts";
@@ -30,6 +30,8 @@ export interface ReceiverOptions {
 export interface Receiver {
   readonly child: Child;
   reconfigure(live: LiveSettings): void;
+  /** Tells the receiver, if there is one, what it is to do from now on. */
+  setRole(role: ReceiverRole): void;
   /** Makes the attempt now that a wait is on for, of the process or in it. A server that is offline stays so. */
   wake(): void;
 }
@@ -113,6 +115,7 @@ export function createReceiver(options: ReceiverOptions): Receiver {
   return {
     child,
     reconfigure: (live) => tell({ type: "reconfigure", live }),
+    setRole: (role) => tell({ type: "role", role }),
     wake() {
       if (child.state === "backoff" || child.state === "failed") child.start();
       else if (child.state === "running") tell({ type: "wake" });

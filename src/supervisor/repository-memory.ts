@@ -2,13 +2,19 @@
  * Which repository this account keeps in which `base_dir`, remembered beside the master key, outside of the repository:
  * when its file system is not mounted nothing in `base_dir` itself can tell that something is missing.
  */
-import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { messageOf, writeFileDurably } from "../common/index.ts";
 import type { MainOptions } from "../config/index.ts";
 import type { Logger } from "../log/index.ts";
-import { ensureRepositoryId, repositoryErrors, requireRepository } from "../repository/index.ts";
+import {
+  ensureRepositoryId,
+  parseRepositoryNote,
+  repositoryErrors,
+  repositoryNotePath,
+  requireRepository,
+  type RepositoryNote,
+} from "../repository/index.ts";
 import { openLocalStorage } from "../storage/index.ts";
 
 export interface RepositoryMemory {
@@ -19,17 +25,11 @@ export interface RepositoryMemory {
   identify(): Promise<string>;
 }
 
-interface Remembered {
-  readonly baseDir: string;
-  readonly id: string;
-}
-
 export function openRepositoryMemory({ baseDir, masterKeyFile }: Pick<MainOptions, "baseDir" | "masterKeyFile">, logger: Logger): RepositoryMemory {
-  const name = createHash("sha256").update(baseDir).digest("hex").slice(0, 16);
-  const path = join(dirname(masterKeyFile), `repository-${name}.json`);
+  const path = repositoryNotePath(dirname(masterKeyFile), baseDir);
   const storage = openLocalStorage(baseDir);
 
-  const read = async (): Promise<Remembered | undefined> => {
+  const read = async (): Promise<RepositoryNote | undefined> => {
     let text: string;
     try {
       text = await readFile(path, "utf8");
@@ -37,7 +37,7 @@ export function openRepositoryMemory({ baseDir, masterKeyFile }: Pick<MainOption
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw repositoryErrors.gone(`which repository lies in "${baseDir}" cannot be read from "${path}": ${messageOf(error)}`, { path }, error);
     }
-    const remembered = parse(text);
+    const remembered = parseRepositoryNote(text);
     if (remembered === undefined) throw repositoryErrors.gone(`"${path}" does not say which repository lies in "${baseDir}"`, { path });
     return remembered;
   };
@@ -60,15 +60,4 @@ export function openRepositoryMemory({ baseDir, masterKeyFile }: Pick<MainOption
       return id;
     },
   };
-}
-
-function parse(text: string): Remembered | undefined {
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch {
-    return undefined; // The caller says so.
-  }
-  const { baseDir, id } = (document ?? {}) as Partial<Record<keyof Remembered, unknown>>;
-  return typeof baseDir === "string" && typeof id === "string" ? { baseDir, id } : undefined;
 }

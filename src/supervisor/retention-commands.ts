@@ -16,6 +16,7 @@ import {
 import { repositoryErrors, type BackupInfo } from "../repository/index.ts";
 import { formatPolicy } from "../retention/index.ts";
 import type { HandlerContext } from "./handler-context.ts";
+import { repositoryUse } from "./backups-in-use.ts";
 import { retentionRequest } from "./retention-runs.ts";
 import type { SupervisedServer } from "./server.ts";
 import { retentionPolicyOf } from "./settings.ts";
@@ -28,7 +29,8 @@ export async function handleRetention(
 ): Promise<ResponseResult> {
   const dryRun = request.fields["DryRun"] === true;
   const entries = await context.catalog.refresh(server.name);
-  const wanted = retentionRequest(server, context.jobs, entries, dryRun ? "retention-plan" : "retention");
+  const use = repositoryUse(context.jobs.active(server.name), entries);
+  const wanted = retentionRequest(server, use, dryRun ? "retention-plan" : "retention");
   const outcome = await context.jobs.submit(server.name, wanted).done;
   if (outcome.state !== "succeeded") throw outcome.error;
   if (!dryRun) await context.catalog.refresh(server.name);

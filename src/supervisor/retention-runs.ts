@@ -1,18 +1,18 @@
 /**
  * When retention runs: every `retention_interval` for each server, online or not, and only where something is due. What
- * is due is found in memory, so that a server whose backups all stay costs no process. A run never stands in the line
- * before a backup or a restore: it waits until none of them runs or waits, and is looked at again when one has ended.
+ * is due is found in memory, so that a server whose backups all stay costs no process. A run leaves alone what other jobs
+ * use; what is due and used is looked at again when one of them ends. It never stands in a line: it begins at once or later.
  */
 import { messageOf, type Clock } from "../common/index.ts";
-import type { JobRequest } from "../ipc/index.ts";
+import type { JobRequest, RepositoryUse } from "../ipc/index.ts";
 import type { Logger } from "../log/index.ts";
-import { lsn } from "../postgres/index.ts";
+import { lsn, parseLsn } from "../postgres/index.ts";
 import type { CatalogEntry, WalRange } from "../repository/index.ts";
 import { planRetention, unneededWal, type RetentionPlan } from "../retention/index.ts";
+import { repositoryUse } from "./backups-in-use.ts";
 import type { CatalogCache } from "./catalog-cache.ts";
-import type { Job } from "./job.ts";
 import type { Jobs } from "./jobs.ts";
-import { mayRunTogether } from "./locks.ts";
+import { mustWaitFor } from "./locks.ts";
 import type { SupervisedServer } from "./server.ts";
 import { retentionPolicyOf } from "./settings.ts";
 import type { StoredStretch } from "./wal-ledger.ts";
@@ -31,8 +31,8 @@ export interface RetentionRuns {
   start(signal: AbortSignal): void;
   /** When it looks again, milliseconds since 1970; before the start the first time after it. */
   readonly next: number;
-  /** A job of the server has ended: what waited for that is due now. */
-  jobEnded(server: SupervisedServer): void;
+  /** A job of the server has ended, or uses less than before: what waited for that is due now. */
+  lessInUse(server: SupervisedServer): void;
 }
 
 /** WAL that may go but is too young to: looked at again after so long, milliseconds. */
@@ -43,8 +43,7 @@ const defaultSegmentSize = 16 * 1024 * 1024;
 /** The request of a run, by hand or by itself. */
 export function retentionRequest(
   server: SupervisedServer,
-  jobs: Jobs,
-  entries: readonly CatalogEntry[],
+  inUse: RepositoryUse,
   command: "retention" | "retention-plan",
 ): JobRequest {
   const policy = retentionPolicyOf(server.options);
@@ -55,24 +54,13 @@ export function retentionRequest(
         ? { ...policy, weeks: policy.weeks ?? null, months: policy.months ?? null, years: policy.years ?? null }
         : policy,
     minimum: server.options.retentionMinimum,
-    inUse: labelsInUse(jobs.active(server.name), entries),
+    inUse,
   };
-}
-
-/** What jobs that run or wait were asked to work with: none of it may be gone when their turn comes. */
-export function labelsInUse(active: readonly Pick<Job, "request">[], entries: readonly CatalogEntry[]): string[] {
-  const valid = entries.filter(({ state }) => state === "valid").map(({ label }) => label);
-  return active.flatMap(({ request }) => {
-    // Whoever wants a deletion does not want the backup kept.
-    if (request.command === "delete" || !("backup" in request) || typeof request.backup !== "string") return [];
-    if (request.backup === "oldest") return valid.slice(0, 1);
-    return request.backup === "newest" || request.backup === "latest" ? valid.slice(-1) : [request.backup];
-  });
 }
 
 export function createRetentionRuns(options: RetentionRunsOptions): RetentionRuns {
   const { servers, jobs, catalog, clock, logger, intervalMs } = options;
-  /** Servers whose run waits for other jobs. */
+  /** Servers whose run waits for other jobs, or left something because of them. */
   const waiting = new Set<SupervisedServer>();
   /** Of WAL that was looked at in vain: what it was, and when. */
   const inVain = new Map<SupervisedServer, { readonly surplus: string; readonly at: number }>();
@@ -83,21 +71,31 @@ export function createRetentionRuns(options: RetentionRunsOptions): RetentionRun
     if (stopped?.aborted !== false || jobs.stopping) return;
     const active = jobs.active(server.name);
     if (active.some(({ command }) => command === "retention")) return;
-    if (active.some(({ command }) => !mayRunTogether(command, "retention"))) {
+    const run = { command: "retention", backups: "all" } as const;
+    if (active.some((job) => mustWaitFor(run, job, true))) {
       waiting.add(server);
       return;
     }
-    waiting.delete(server);
     const entries = await catalog.refresh(server.name);
-    const plan = planRetention(entries, retentionPolicyOf(server.options), clock.now(), {
-      minimum: server.options.retentionMinimum,
-    });
-    const surplus = surplusOf(server, plan);
-    if (plan.every(({ keep }) => keep) && !isNews(server, surplus)) return;
     // Between the question and the answer somebody may have asked for something.
     if (stopped.aborted || jobs.stopping) return;
+    const use = repositoryUse(jobs.active(server.name), entries);
+    const plan = planFor(server, entries, use);
+    const due = planFor(server, entries);
+    if (use.all || plan.some(({ keep }, index) => keep && due[index]?.keep === false)) waiting.add(server);
+    else waiting.delete(server);
+    if (use.all) return;
+    const surplus = surplusOf(server, plan, use);
+    if (plan.every(({ keep }) => keep) && !isNews(server, surplus)) return;
     inVain.set(server, { surplus, at: clock.monotonic() });
-    jobs.submit(server.name, retentionRequest(server, jobs, entries, "retention"));
+    jobs.submit(server.name, retentionRequest(server, use, "retention"));
+  }
+
+  function planFor(server: SupervisedServer, entries: readonly CatalogEntry[], use?: RepositoryUse): RetentionPlan {
+    return planRetention(entries, retentionPolicyOf(server.options), clock.now(), {
+      minimum: server.options.retentionMinimum,
+      inUse: new Set(use?.backups),
+    });
   }
 
   function isNews(server: SupervisedServer, surplus: string): boolean {
@@ -132,34 +130,38 @@ export function createRetentionRuns(options: RetentionRunsOptions): RetentionRun
     get next() {
       return next;
     },
-    jobEnded(server) {
+    lessInUse(server) {
       if (waiting.has(server)) lookQuietly(server);
     },
   };
 }
 
 /** The stored WAL that nothing needs, as far as memory knows, in a word that tells it from another such. */
-function surplusOf({ wal, state }: SupervisedServer, plan: RetentionPlan): string {
+function surplusOf({ lineages, wal, state }: SupervisedServer, plan: RetentionPlan, use: RepositoryUse): string {
   const { walSegmentSize, timeline } = state();
-  const staying = plan.filter(({ keep }) => keep);
+  const { former, present } = lineages;
+  const staying = plan.filter(({ keep, entry: { info } }) => keep && (present === undefined || info?.own === undefined || info.own.systemIdentifier === present));
   const stored = extents(wal.stretches);
   const unneeded = unneededWal({
     kept: staying.flatMap(({ entry }) => entry.info ?? []),
     recovery: staying.flatMap(({ entry, recovery }) => (recovery && entry.info !== undefined ? [entry.info] : [])),
     stored,
+    inUse: use.wal.map(({ timeline, from }) => ({ timeline, from: parseLsn(from) })),
     // Timelines above those of the backups are left to a run that has another reason.
     histories: new Map(),
     live: stored.find((range) => range.timeline === timeline)?.timeline,
     segmentSize: walSegmentSize > 0 ? walSegmentSize : defaultSegmentSize,
   });
-  return wal.stretches
+  // Of an earlier cluster without any backup; a run knows better.
+  const idle = [...former.keys()].filter((id) => !plan.some(({ keep, entry: { info } }) => keep && (info?.own === undefined || info.own.systemIdentifier === id)));
+  const surplus = wal.stretches
     .filter((stretch) =>
       unneeded.some(
         (range) => range.timeline === stretch.timeline && range.from < stretch.end && range.to > stretch.start,
       ),
     )
-    .map((stretch) => `${stretch.timeline}/${stretch.start}`)
-    .join();
+    .map((stretch) => `${stretch.timeline}/${stretch.start}`);
+  return [...idle, ...surplus].join();
 }
 
 function extents(stretches: readonly StoredStretch[]): WalRange[] {

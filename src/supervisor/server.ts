@@ -5,7 +5,10 @@ import type { Finding } from "../ipc/index.ts";
 import type { DrillRecord, ScheduleRecordsOf } from "../repository/index.ts";
 import type { ServerState } from "../state/index.ts";
 import type { Archiver } from "./archiver.ts";
+import type { Follow } from "./follow.ts";
+import type { Lineages } from "./lineages.ts";
 import type { Receiver, ServerRecordWriter } from "./receivers.ts";
+import type { HotStandby } from "./hot-standby.ts";
 import type { SecondCopy } from "./second-copy.ts";
 import type { WalLedger } from "./wal-ledger.ts";
 
@@ -16,8 +19,12 @@ export interface SupervisedServer {
   readonly options: ServerOptions;
   readonly receiver: Receiver;
   readonly archiver: Archiver;
+  /** Undefined for a server that follows none. */
+  follow: Follow | undefined;
   /** Undefined without `wal_shipping`. */
   readonly secondCopy: SecondCopy | undefined;
+  /** Undefined without `hot_standby`. */
+  readonly hotStandby: HotStandby | undefined;
   readonly record: ServerRecordWriter;
   /** Its complete segments. */
   readonly wal: WalLedger;
@@ -35,6 +42,8 @@ export interface SupervisedServer {
   drills: readonly DrillRecord[];
   /** What ran by itself, and what was skipped. */
   schedules: ScheduleRecordsOf;
+  /** Which clusters it was. */
+  lineages: Lineages;
   /** Called at each change of its record. */
   readonly watchers: Set<() => void>;
 }

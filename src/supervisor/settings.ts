@@ -48,6 +48,7 @@ export function serverSettings({ main }: Configuration, server: ServerOptions): 
     createSlot: server.createSlot,
     receiverTimeoutMs: main.receiverTimeout * 1000,
     statusIntervalMs: main.receiverStatusInterval * 1000,
+    ...(server.extra === undefined ? {} : { extra: server.extra }),
     connection: {
       host: server.host,
       port: server.port,

@@ -39,6 +39,7 @@ export function createShutdown(parts: ShutdownParts): Shutdown {
     for (const server of servers) {
       server.archiver.stop();
       server.secondCopy?.stop();
+      server.hotStandby?.stop();
     }
     // Requests that wait for a job are answered by its end, so the listener and the jobs go down together; receivers
     // are independent of both.

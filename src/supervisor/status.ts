@@ -19,12 +19,14 @@ import {
   type ServerSummary,
   type StreamSummary,
 } from "../management/index.ts";
-import { drillsOf, newestProven, serverLayout, type CatalogEntry } from "../repository/index.ts";
+import { drillsOf, lineageOf, newestProven, serverLayout, type BackupInfo, type CatalogEntry } from "../repository/index.ts";
 import { formatPolicy } from "../retention/index.ts";
 import type { JobState, ServerState } from "../state/index.ts";
 import { supervisorErrors } from "./errors.ts";
 import type { Job } from "./job.ts";
 import { jobTraits } from "./job-table.ts";
+import { lineageProblems } from "./lineages.ts";
+import { extraProblems } from "./extra-problems.ts";
 import { scheduleProblems } from "./schedule-problems.ts";
 import type { SupervisedServer } from "./server.ts";
 import { retentionPolicyOf } from "./settings.ts";
@@ -38,6 +40,7 @@ export interface StatusSources {
   readonly entries: (server: string) => readonly CatalogEntry[];
   readonly activeJobs: (server: string) => readonly Job[];
   readonly blockers: (job: Job) => readonly Job[];
+  readonly placeInLine: (job: Job) => number | undefined;
   readonly jobState: (job: Job) => JobState | undefined;
   readonly space: SpaceMonitor;
   /** What the verifications that the daemon begins by itself have to say of a server. */
@@ -58,10 +61,12 @@ export function walOfBackups(
   server: SupervisedServer,
   entries: readonly CatalogEntry[],
 ): ReadonlyMap<string, BackupWal> {
-  return measureWal(
-    entries.flatMap(({ info }) => info ?? []),
-    server.wal.stretches,
-  );
+  const { former } = server.lineages;
+  const infos = entries.flatMap(({ info }) => info ?? []);
+  const ofFormer = (info: BackupInfo): string | undefined => (former.has(lineageOf(info)) ? lineageOf(info) : undefined);
+  const present = measureWal(infos.filter((info) => ofFormer(info) === undefined), server.wal.stretches);
+  const others = [...former].flatMap(([id, { stretches }]) => [...measureWal(infos.filter((info) => ofFormer(info) === id), stretches)]);
+  return new Map([...present, ...others]);
 }
 
 export function backupSummaries(server: SupervisedServer, entries: readonly CatalogEntry[]): BackupSummary[] {
@@ -96,7 +101,7 @@ function streamOf(server: SupervisedServer, state: ServerState): StreamSummary {
   const lag = state.serverEndLsn > state.flushLsn ? state.serverEndLsn - state.flushLsn : 0n;
   const { child } = server.receiver;
   return {
-    state: child.state === "running" ? state.receiver : child.state,
+    state: child.state !== "running" ? child.state : server.follow !== undefined && server.follow.since === undefined ? "following" : state.receiver,
     slot: server.options.walSlot,
     gaps: state.gaps,
     ...(known
@@ -125,7 +130,7 @@ function problemsOf(server: SupervisedServer, state: ServerState, sources: Statu
     const { code, message, hint } = server.archivingProblem;
     problems.push({ code, message: `finished WAL is not archived, it stays in its raw form: ${message}`, hint });
   }
-  problems.push(...(server.secondCopy?.problems() ?? []));
+  problems.push(...(server.secondCopy?.problems() ?? []), ...(server.hotStandby?.problems() ?? []));
   if (server.retentionProblem !== undefined) {
     const { code, message, hint } = server.retentionProblem;
     problems.push({ code, message: `what is not to be kept any more is not removed: ${message}`, hint });
@@ -139,13 +144,22 @@ function problemsOf(server: SupervisedServer, state: ServerState, sources: Statu
       hint: "The log of the daemon says more.",
     });
   }
+  if (server.follow?.since !== undefined) {
+    const { followed, since } = server.follow;
+    problems.push({
+      ...advice(supervisorErrors.takenOver.spec),
+      message: `it receives WAL in the place of ${followed} since ${new Date(since).toISOString()}`,
+    });
+  }
   if (state.gaps > 0) {
     problems.push({
       ...advice(supervisorErrors.walGap.spec),
       message: state.gaps === 1 ? "a range of WAL is missing" : `${state.gaps} ranges of WAL are missing`,
     });
   }
+  problems.push(...lineageProblems(server, sources.entries(server.name)));
   problems.push(...damagedBackups(sources.entries(server.name)), ...(sources.verification?.(server.name) ?? []));
+  problems.push(...extraProblems(server, sources.entries(server.name)));
   problems.push(...scheduleProblems(server, sources.entries(server.name), sources.now()));
   problems.push(...server.findings);
   return [...problems, ...sources.space.problems(placesOf(server, sources.main))];
@@ -172,7 +186,9 @@ function retentionOf({ options }: SupervisedServer): Pick<ServerSummary, "retent
 
 export function serverSummary(server: SupervisedServer, sources: StatusSources): ServerSummary {
   const state = server.state();
-  const active = sources.activeJobs(server.name).filter((job) => job.state !== "waiting");
+  const jobs = sources.activeJobs(server.name);
+  const active = jobs.filter((job) => job.state !== "waiting");
+  const waiting = jobs.filter((job) => job.state === "waiting" && jobTraits[job.command].visible).length;
   const runs = (command: string): boolean => active.some((job) => job.command === command);
   const { workers, workspace } = server.options;
   return {
@@ -184,7 +200,7 @@ export function serverSummary(server: SupervisedServer, sources: StatusSources):
     numberOfBackups: sources.entries(server.name).length,
     serverSize: state.backupBytes + state.walBytes,
     workspaceFreeSpace: sources.space.of(workspace).free,
-    hotStandbySize: 0,
+    hotStandbySize: server.hotStandby?.size ?? 0,
     ...retentionOf(server),
     active: {
       archive: runs("archive"),
@@ -193,6 +209,8 @@ export function serverSummary(server: SupervisedServer, sources: StatusSources):
       restore: runs("restore"),
       retention: runs("retention"),
     },
+    ...(server.lineages.present === undefined ? {} : { lineage: server.lineages.present, formerLineages: server.lineages.former.size }),
+    waiting,
     stream: streamOf(server, state),
     ...provenOf(server),
     problems: problemsOf(server, state, sources),
@@ -233,6 +251,7 @@ const usualPhase: Readonly<Record<string, ProgressPhase>> = {
   delete: "delete",
   verify: "verify",
   drill: "verify",
+  "hot-standby": "restore",
 };
 
 function phaseOf(job: Job, phase: string): ProgressPhase {
@@ -247,6 +266,7 @@ export function jobSummary(job: Job, sources: StatusSources): JobSummary {
   const elapsedMs = Math.max(0, sources.now() - (job.started ?? job.submitted));
   const rate = elapsedMs > 0 ? (done * 1000) / elapsedMs : 0;
   const waitsFor = sources.blockers(job)[0];
+  const place = sources.placeInLine(job);
   return {
     id: String(job.id),
     server: job.server,
@@ -259,6 +279,7 @@ export function jobSummary(job: Job, sources: StatusSources): JobSummary {
     bytesPerSecond: rate,
     ...(rate > 0 && total > done ? { remainingMs: ((total - done) * 1000) / rate } : {}),
     ...(waitsFor === undefined ? {} : { reason: `waits for job ${waitsFor.id} (${waitsFor.command})` }),
+    ...(place === undefined ? {} : { place }),
   };
 }
 

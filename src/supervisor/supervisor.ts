@@ -19,6 +19,7 @@ import { openReserve, type LocalStorage } from "../storage/index.ts";
 import { createCore, type Core, type CoreOptions } from "./core.ts";
 import { createConverter } from "./converter.ts";
 import { createHandler } from "./handlers.ts";
+import { formerBytes, readLineages, rememberLineages } from "./lineages.ts";
 import { writePidFile } from "./pid-file.ts";
 import { openRepositoryMemory, type RepositoryMemory } from "./repository-memory.ts";
 import { keepReserve } from "./reserve.ts";
@@ -163,6 +164,7 @@ async function startOwned(
       });
   };
   startChildren(core, remains, logger);
+  for (const server of core.servers) server.follow?.start(stopping.signal);
   core.startRetention(stopping.signal);
   verification.start();
   await startScheduling(core, storage, { clock, logger: logger.child("schedule"), signal: stopping.signal });
@@ -192,21 +194,21 @@ async function lookAround(core: Core, storage: LocalStorage, logger: Logger): Pr
   return remains;
 }
 
-async function readFacts(
-  { name, record, wal }: SupervisedServer,
-  { catalog }: Core,
-  storage: LocalStorage,
-  logger: Logger,
-): Promise<void> {
+async function readFacts(server: SupervisedServer, { catalog }: Core, storage: LocalStorage, logger: Logger): Promise<void> {
+  const { name, record, wal } = server;
   const newest = (await catalog.refresh(name)).flatMap(({ info }) => info?.own ?? []).at(-1);
   const known = await openServerIdentity(storage, name).read();
   const inventory = openWalInventory(storage, name, known?.segmentSize ?? DEFAULT_SEGMENT_SIZE);
   wal.load(await inventory.stretches());
+  server.lineages = await readLineages(storage, name, false);
   // Every file is looked at, which takes its time where there are many; nobody waits for it.
   inventory.usage().then(
     ({ bytes }) => record.add("walBytes", bytes),
     (error: unknown) => logger.warn(`the size of the WAL of ${name} is not known: ${messageOf(error)}`),
   );
+  if (server.lineages.former.size > 0) {
+    void rememberLineages(server, storage, logger).then(() => record.add("walBytes", formerBytes(server)));
+  }
   record.set({
     gaps: (await inventory.openGaps()).length,
     walSegmentSize: known?.segmentSize ?? 0,
@@ -230,7 +232,7 @@ function listen(
     socketPath: `${main.unixSocketDir}/${managementSocketName}`,
     logger: logger.child("management"),
     clock,
-    masterKey: () => masterKey,
+    masterKeys: () => masterKey.recent(),
     limits: managementLimits(main),
     handle: createHandler({
       servers,
@@ -238,7 +240,9 @@ function listen(
       catalog,
       setOnline: (server, online) => core.setOnline(server, online),
       rememberDrills: (server) => core.rememberDrills(server),
+      lineages: core.lineages,
       intervals: ({ name }) => intervalsOf(catalog.entries(name), main, core.nextRetention(), clock.now()),
+      rotateKey: (server) => core.rotateKey(server),
       convert: createConverter(options),
       shutdown,
       timeout: (ms) => timeLimit(ms, stopping),
@@ -249,6 +253,7 @@ function listen(
         entries: (name) => catalog.entries(name),
         activeJobs: (name) => jobs.active(name),
         blockers: (job) => jobs.blockers(job),
+        placeInLine: (job) => jobs.placeInLine(job),
         jobState: (job) => jobs.stateOf(job),
         space,
         verification: (name) => verification.problems(name),
@@ -270,5 +275,7 @@ function startChildren(core: Core, remains: ReadonlySet<string>, logger: Logger)
     // Segments that were complete when the last daemon ended.
     server.archiver.wake();
     server.secondCopy?.wake();
+    // What a daemon before this one did not get to.
+    if (core.catalog.entries(server.name).some(({ state }) => state === "valid")) server.hotStandby?.wake();
   }
 }

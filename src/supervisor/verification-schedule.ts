@@ -5,7 +5,7 @@
 import { createBackoff, type Clock, type MonetaError } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import type { ProblemSummary } from "../management/index.ts";
-import type { CatalogEntry } from "../repository/index.ts";
+import { startTimeOf, type CatalogEntry } from "../repository/index.ts";
 import { verifyErrors } from "../verify/index.ts";
 import type { CatalogCache } from "./catalog-cache.ts";
 import type { Job, JobOutcome } from "./job.ts";
@@ -47,8 +47,9 @@ const LOOK_MS = 1000;
 
 /** When all of a backup was last known to be whole: as read back, else as written. Undefined for what is not verified. */
 function provenAt({ info, state, verification }: CatalogEntry): number | undefined {
-  if (state !== "valid" || info?.own === undefined || info.type !== "full") return undefined;
-  return verification !== undefined && verification.outcome !== "bad" ? verification.began : info.own.endTime;
+  if (state !== "valid" || info === undefined || (info.own !== undefined && info.type !== "full")) return undefined;
+  if (verification !== undefined && verification.outcome !== "bad") return verification.began;
+  return info.own?.endTime ?? startTimeOf(info) + Math.ceil(info.elapsed.total * 1000);
 }
 
 /** The backup of a server that has to be read next: so early that what there is to read fits into the period. */

@@ -20,6 +20,18 @@ export const vaultErrors = defineErrors({
     retryable: false,
     hint: "Put the file back from where you keep a copy of it: two lines, the pass phrase and a salt of 16 bytes, each in base64.",
   },
+  rotationUnfinished: {
+    code: "MASTER_KEY_ROTATION_UNFINISHED",
+    exit: 1,
+    retryable: true,
+    hint: "Finish it with `moneta-admin master-key --rotate`, which goes on where it was cut off; then try again.",
+  },
+  rotationRefused: {
+    code: "MASTER_KEY_ROTATION_REFUSED",
+    exit: 1,
+    retryable: false,
+    hint: "Name the file itself as master_key_file in pgmoneta.conf, or put it in the place of the link.",
+  },
   unsafePermissions: {
     code: "UNSAFE_PERMISSIONS",
     exit: 1,

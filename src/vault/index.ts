@@ -1,5 +1,26 @@
 export { vaultErrors } from "./errors.ts";
-export { createMasterKey, masterKeyExists, readMasterKey } from "./master-key.ts";
+export {
+  checkPassphrase,
+  createMasterKey,
+  masterKeyExists,
+  printOfMasterKey,
+  readMasterKey,
+  readMasterKeyLines,
+  type StoredMasterKey,
+} from "./master-key.ts";
+export {
+  createNextMasterKey,
+  keptMasterKeys,
+  masterKeySource,
+  readMasterKeys,
+  refuseLinkedMasterKey,
+  refuseUnfinishedRotation,
+  retirePreviousMasterKey,
+  rotationFiles,
+  rotationState,
+  switchMasterKey,
+  type RotationState,
+} from "./master-key-set.ts";
 export { generatePassword, longestGenerated } from "./password.ts";
 export {
   addUser,
@@ -7,8 +28,10 @@ export {
   editUser,
   openUsersFile,
   readUsers,
+  reencryptUsers,
   removeUser,
   userNames,
+  whileDirectoriesAreOurs,
   whileUsersFileIsOurs,
   type UsersFile,
 } from "./users-file.ts";

@@ -85,18 +85,44 @@ export async function readUsers(path: string, masterKey: MasterKey): Promise<Rea
   return decryptUsers(await openUsersFile(path), masterKey);
 }
 
-/** The same for a file that was opened before. */
-export function decryptUsers(file: UsersFile, masterKey: MasterKey): ReadonlyMap<string, string> {
-  const passwords = new Map<string, string>();
-  for (const { name, blob, line } of file.entries) {
+/** The same for a file that was opened before; with several keys, as there are during a rotation, any of them may open a line. */
+export function decryptUsers(file: UsersFile, masterKeys: MasterKey | readonly MasterKey[]): ReadonlyMap<string, string> {
+  const keys = "material" in masterKeys ? [masterKeys] : masterKeys;
+  return new Map(file.entries.map((entry) => [entry.name, decryptEntry(file, entry, keys).password]));
+}
+
+function decryptEntry(
+  { path }: UsersFile,
+  { name, blob, line }: Entry,
+  keys: readonly MasterKey[],
+): { readonly password: string; readonly by: MasterKey } {
+  let failure: unknown;
+  for (const by of keys) {
     try {
-      const plain = openMessage(masterKey, cipher, blob);
-      passwords.set(name, new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plain));
+      const plain = openMessage(by, cipher, blob);
+      return { password: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plain), by };
     } catch (error) {
-      throw damaged(file.path, line, `the password of ${name} cannot be decrypted with this master key`, error);
+      failure ??= error;
     }
   }
-  return passwords;
+  throw damaged(path, line, `the password of ${name} cannot be decrypted with this master key`, failure);
+}
+
+/**
+ * Has every password encrypted by `wanted`, whichever of `known` it was encrypted by; other lines stay. The file is
+ * replaced as a whole, or left alone when there is nothing to do. Returns the number of lines that were changed.
+ */
+export async function reencryptUsers(file: UsersFile, known: readonly MasterKey[], wanted: MasterKey): Promise<number> {
+  const lines = [...file.lines];
+  let changed = 0;
+  for (const entry of file.entries) {
+    const { password, by } = decryptEntry(file, entry, [wanted, ...known]);
+    if (by === wanted) continue;
+    lines[entry.line - 1] = entryLine(entry.name, password, wanted);
+    changed += 1;
+  }
+  if (changed > 0) await save(file, lines);
+  return changed;
 }
 
 function checkName(name: string): void {
@@ -133,21 +159,42 @@ const lockWaitMs = 10_000;
  * lock is one of the kernel on the directory: it leaves no file and ends with the process, however that ends. Throws
  * `USERS_FILE_LOCKED` when somebody else has it for too long.
  */
-export async function whileUsersFileIsOurs<T>(path: string, edit: () => Promise<T>): Promise<T> {
-  const real = (await statIfThere(path)) === undefined ? path : await realpath(path);
-  let directory: FileHandle;
+export function whileUsersFileIsOurs<T>(path: string, edit: () => Promise<T>): Promise<T> {
+  return whileDirectoriesAreOurs([path], edit);
+}
+
+/** The same for the directories of several files, each taken once, in an order that two of us cannot wait for each other in. */
+export async function whileDirectoriesAreOurs<T>(paths: readonly string[], edit: () => Promise<T>): Promise<T> {
+  const directories = new Map<string, string>();
+  for (const path of paths) {
+    const real = (await statIfThere(path)) === undefined ? path : await realpath(path);
+    // By its own path: the way to it may have links.
+    const directory = await realpath(dirname(real)).catch(() => dirname(real));
+    if (!directories.has(directory)) directories.set(directory, path);
+  }
+  const held: FileHandle[] = [];
   try {
-    directory = await open(dirname(real), "r");
+    for (const [directory, path] of [...directories].sort(([a], [b]) => (a < b ? -1 : 1))) held.push(await lockDirectory(directory, path));
+    return await edit();
+  } finally {
+    for (const handle of held) await handle.close();
+  }
+}
+
+/** Opens and locks a directory; `path` is the file for whose sake. */
+async function lockDirectory(directory: string, path: string): Promise<FileHandle> {
+  let handle: FileHandle;
+  try {
+    handle = await open(directory, "r");
   } catch (error) {
     throw vaultErrors.unreadable(`the directory of "${path}" cannot be opened`, { path }, error);
   }
   try {
-    if (!(await lockOpenFile(directory.fd, { waitMs: lockWaitMs }))) {
-      throw vaultErrors.locked(`"${path}" is being changed by somebody else`, { path });
-    }
-    return await edit();
-  } finally {
-    await directory.close();
+    if (await lockOpenFile(handle.fd, { waitMs: lockWaitMs })) return handle;
+    throw vaultErrors.locked(`"${path}" is being changed by somebody else`, { path });
+  } catch (error) {
+    await handle.close();
+    throw error;
   }
 }
 

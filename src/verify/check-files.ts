@@ -1,14 +1,26 @@
-/** Reads every file of a backup as a restore does: one pass over the chunk index, several files at the same time. */
+/** Reads every file of a backup as a restore does: one pass over its entries, several files at the same time. */
 import { createSemaphore, throwIfAborted, type Clock } from "../common/index.ts";
 import { createFileChecker, type FileChecker } from "../pipeline/index.ts";
-import { backupFiles, hashStoredFile, readBackupChunks, serverLayout, storedFileFacts, type BackupSource, type IndexedFile } from "../repository/index.ts";
-import type { PageReport, PageVerifierOptions } from "../postgres/index.ts";
+import {
+  backupFiles,
+  hashStoredFile,
+  readBackupFile,
+  serverLayout,
+  storedFileFacts,
+  type BackupInfo,
+  type BackupSource,
+  type HashAlgorithm,
+  type IndexedFile,
+} from "../repository/index.ts";
+import { createPageVerifier, type PageReport, type PageVerifierOptions } from "../postgres/index.ts";
+import { pathSeenFrom, type WalkContents } from "./contents.ts";
 import { judge, type Finding, type Findings } from "./finding.ts";
 import { paced, type Pace } from "./pace.ts";
 import type { VerifiedFile, VerifyState } from "./verify-options.ts";
 
 export interface FilesCheck {
   readonly source: BackupSource;
+  readonly contents: WalkContents;
   readonly clock: Clock;
   readonly workers: number;
   readonly pace: Pace | undefined;
@@ -59,8 +71,8 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
   const isDue = (): boolean =>
     check.pace === undefined ? told.cost >= statesEvery : check.clock.monotonic() - told.at >= statesEveryMs;
 
-  const start = (file: IndexedFile, weight: number): void => {
-    const task = checkFile({ ...check, source: { ...source, signal: all } }, checker, file, weight)
+  const start = (file: IndexedFile, member: BackupSource, weight: number): void => {
+    const task = checkFile(check, { ...member, signal: all }, checker, file, weight)
       .then(() => {
         sums.files += 1;
         sums.bytes += file.size;
@@ -78,17 +90,21 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
   };
 
   /** The proof of another backup is of its file: it says nothing of one that has taken the place of a further name of it. */
-  const isProven = async (file: IndexedFile): Promise<boolean> => {
-    const { server, info, storage } = source;
+  const isProven = async (file: IndexedFile, { server, info, storage }: BackupSource): Promise<boolean> => {
+    // Of a link of pgmoneta's, and of a whole backup that another one rests on, there is no other place.
+    if (file.location !== undefined) {
+      const owner = file.owner ?? info.label;
+      return owner !== source.info.label && check.proven.has(owner);
+    }
     if (file.owner === undefined || file.owner === info.label || !check.proven.has(file.owner)) return false;
     const name = file.path + file.suffix;
     const layout = serverLayout(server);
     return storage.isSameFile(layout.backupFile(info.label, name), layout.backupFile(file.owner, name));
   };
 
-  const take = async (file: IndexedFile): Promise<void> => {
+  const take = async (file: IndexedFile, member: BackupSource): Promise<void> => {
     rethrow();
-    if (await isProven(file)) {
+    if (await isProven(file, member)) {
       sums.skipped += 1;
       check.done(file.size);
       return;
@@ -101,15 +117,13 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
     const weight = Math.min(permits / 2, Math.max(1, file.chunks.length));
     await semaphore.acquire(weight, all);
     told.cost += file.storedSize + fileCost;
-    start(file, weight);
+    start(file, member, weight);
   };
 
   try {
-    await readBackupChunks(source.storage, source.server, source.info, {
-      async onEntry(entry) {
-        if (entry.kind === "file" && number >= (resume?.entries ?? 0)) await take(entry);
-        number += 1;
-      },
+    await check.contents(async (entry, member) => {
+      if (entry.kind === "file" && number >= (resume?.entries ?? 0)) await take(entry, member);
+      number += 1;
     });
   } catch (error) {
     failure ??= { error };
@@ -123,41 +137,25 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
   return sums;
 }
 
+const hashOf = ({ own }: BackupInfo): HashAlgorithm => own?.hash ?? "sha512";
+
 /** Bytes, small files counted with what they cost, after which everything under way is waited for to tell a state. */
 const statesEvery = 512 * 1024 * 1024;
 const fileCost = 64 * 1024;
 /** Where the reading has a limit there is time for it. */
 const statesEveryMs = 2000;
 
-async function checkFile(check: FilesCheck, checker: FileChecker, file: IndexedFile, weight: number): Promise<void> {
-  const { source, findings, signal } = check;
-  const { storage, server, info } = source;
-  const { path, format, expected } = storedFileFacts(server, info, file);
-  const stored = file.path + file.suffix;
+async function checkFile(check: FilesCheck, member: BackupSource, checker: FileChecker, file: IndexedFile, weight: number): Promise<void> {
+  const { findings } = check;
+  const { storage, server, info } = member;
+  const { path, format } = storedFileFacts(server, info, file);
+  const stored = pathSeenFrom(check.source, member, file.path + file.suffix);
   try {
-    const keys = format.encrypted ? await source.keys() : undefined;
-    const reader = paced(await storage.openFile(path), check.pace);
-    let report: PageReport | undefined;
-    try {
-      report = await checker.check({
-        source: reader,
-        format,
-        keys,
-        chunks: file.chunks,
-        headerSize: file.headerSize,
-        hash: info.own?.hash ?? "sha256",
-        expected,
-        pages: check.pages === undefined ? undefined : { ...check.pages, path: pathInCluster(file.path) },
-        concurrency: weight,
-        signal: source.signal ?? signal,
-      });
-    } finally {
-      await reader.close();
-    }
+    const report = file.location === undefined ? await readIndexed(check, member, checker, file, weight) : await readPlainly(check, member, file);
     if (report !== undefined && report.badCount > 0) findings.add(pagesFinding(stored, file.digest, report));
-    else check.onFile({ path: file.path, digest: file.digest });
+    else check.onFile({ path: pathSeenFrom(check.source, member, file.path), digest: file.digest });
   } catch (error) {
-    throwIfAborted(source.signal);
+    throwIfAborted(member.signal);
     const verdict = await judge(error, { storage, path, size: file.storedSize });
     if (!("kind" in verdict)) {
       findings.addUnread(verdict);
@@ -170,15 +168,53 @@ async function checkFile(check: FilesCheck, checker: FileChecker, file: IndexedF
       path: stored,
       harmful: true,
       original: file.digest,
-      calculated: plainly ? await digestOf(source, path) : undefined,
+      calculated: plainly ? await digestOf(member, path) : undefined,
     });
   }
+}
+
+/** A file whose chunks are known. */
+async function readIndexed(
+  { pace, pages, signal }: FilesCheck,
+  { storage, server, info, keys: ring, signal: own }: BackupSource,
+  checker: FileChecker,
+  file: IndexedFile,
+  weight: number,
+): Promise<PageReport | undefined> {
+  const { path, format, expected } = storedFileFacts(server, info, file);
+  const keys = format.encrypted ? await ring() : undefined;
+  const reader = paced(await storage.openFile(path), pace);
+  try {
+    return await checker.check({
+      source: reader,
+      format,
+      keys,
+      chunks: file.chunks,
+      headerSize: file.headerSize,
+      hash: hashOf(info),
+      expected,
+      pages: pages === undefined ? undefined : { ...pages, path: pathInCluster(file.path) },
+      concurrency: weight,
+      signal: own ?? signal,
+    });
+  } finally {
+    await reader.close();
+  }
+}
+
+/** A file that pgmoneta wrote: one piece after the other, as a restore reads it. */
+async function readPlainly({ pace, pages }: FilesCheck, member: BackupSource, file: IndexedFile): Promise<PageReport | undefined> {
+  const { storage } = member;
+  const slow = { ...storage, openFile: async (path: string) => paced(await storage.openFile(path), pace) };
+  const verifier = pages === undefined ? null : createPageVerifier({ ...pages, startLsn: member.info.startLsn, path: pathInCluster(file.path) });
+  await readBackupFile({ ...member, storage: slow }, file, 1, async (piece) => verifier?.update(piece));
+  return verifier?.finish();
 }
 
 /** Of what was read as it lies there; undefined when it cannot be read a second time. */
 async function digestOf({ storage, info }: BackupSource, path: string): Promise<string | undefined> {
   try {
-    return await hashStoredFile(storage, path, info.own?.hash ?? "sha256");
+    return await hashStoredFile(storage, path, hashOf(info));
   } catch {
     // It is reported as changed; more is not known of it.
     return undefined;

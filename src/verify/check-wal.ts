@@ -1,7 +1,7 @@
 /** The WAL that makes a backup consistent, read to its last byte: what has a digest by that, the rest record by record. */
 import { throwIfAborted } from "../common/index.ts";
 import { createWalRecordReader, formatLsn, segmentsOfRange, type Lsn, type TimelineHistory, type WalRecordReader } from "../postgres/index.ts";
-import { readSegment, serverLayout, type BackupInfo, type WalInventory, type WalLocation, type WalSource } from "../repository/index.ts";
+import { readSegment, type BackupInfo, type WalInventory, type WalLocation, type WalSource } from "../repository/index.ts";
 import { judge, type FindingKind, type Findings } from "./finding.ts";
 import type { Pace } from "./pace.ts";
 
@@ -23,7 +23,7 @@ interface Run {
 export async function checkWal({ source, history, info, pace, findings }: WalCheck): Promise<number> {
   const { inventory, storage } = source;
   const { segmentSize } = inventory;
-  const directory = serverLayout(inventory.server).wal;
+  const directory = inventory.layout.wal;
   let run: Run | undefined;
   let segments = 0;
 

@@ -20,7 +20,7 @@ export const verifyErrors = defineErrors({
     code: "VERIFY_BACKUP_FOREIGN",
     exit: 87,
     retryable: false,
-    hint: "This version verifies full backups that Moneta took; use pgmoneta's own verify for its backups.",
+    hint: "A later version of Moneta took this backup: verify it with that version.",
   },
   /** Not thrown: a problem that status names as long as it lasts. */
   overdue: {

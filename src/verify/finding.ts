@@ -78,6 +78,19 @@ export function createFindings(before: { readonly list: readonly Finding[]; read
   };
 }
 
+/** The same findings, which take none that they have already: what is looked for again after a stop. */
+export function onlyNew(findings: Findings): Pick<Findings, "add" | "harmful"> {
+  const known = new Set(findings.list.map(({ kind, path }) => `${kind} ${path}`));
+  return {
+    add(finding) {
+      if (!known.has(`${finding.kind} ${finding.path}`)) findings.add(finding);
+    },
+    get harmful() {
+      return findings.harmful;
+    },
+  };
+}
+
 /** The size of a file that cannot be read to its end is not what was stored, or its bytes are not. */
 async function kindOfDamage(storage: Storage, path: string, size: number | undefined): Promise<FindingKind> {
   const facts = await storage.stat(path);

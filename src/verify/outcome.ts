@@ -43,10 +43,10 @@ export interface PlainFinding {
 
 /** @param root of the repository */
 export function plainReport(root: string, server: string, report: VerifyReport, all: readonly VerifiedFile[]): PlainReport {
-  const { info, findings, ...rest } = report;
+  const { info, findings, walPath, ...rest } = report;
   const { label, majorVersion, minorVersion } = info;
   const layout = serverLayout(server);
-  const places = { directory: `${root}/${layout.backup(label)}`, walDirectory: `${root}/${layout.wal}` };
+  const places = { directory: `${root}/${layout.backup(label)}`, walDirectory: `${root}/${walPath}` };
   return { ...rest, server, majorVersion, minorVersion, label, ...places, findings: findings.map(plainFinding), all };
 }
 

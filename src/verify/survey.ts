@@ -1,8 +1,10 @@
 /** A first pass over the chunk index: what there has to be, and what is needed before the files are read. */
+import { ENCRYPTION_SUFFIX } from "../encryption/index.ts";
 import { createPathFingerprints, pathToBytes } from "../postgres/index.ts";
-import { backupFiles, dataPath, readBackupChunks, readDigestList, serverLayout, type BackupInfo, type IndexedFile } from "../repository/index.ts";
+import { backupFiles, dataPath, readBackupChunks, readDigestList, serverLayout, type BackupInfo, type BackupSource, type IndexedFile } from "../repository/index.ts";
 import { nameState, type Storage } from "../storage/index.ts";
 import type { CheckedMetadata } from "./check-metadata.ts";
+import type { WalkContents } from "./contents.ts";
 import { judge, type Findings } from "./finding.ts";
 import { createPathSum } from "./path-sum.ts";
 
@@ -12,6 +14,8 @@ export interface Survey {
   readonly bytes: number;
   readonly controlFile: IndexedFile | undefined;
   readonly label: IndexedFile | undefined;
+  /** Some files that are small, but not empty. */
+  readonly samples: readonly IndexedFile[];
   /** False for a path in the directory of the backup that belongs to nothing in it. Asked once for each. */
   belongs(path: string): boolean;
 }
@@ -42,7 +46,37 @@ export async function survey(storage: Storage, server: string, info: BackupInfo,
     bytes: totals.bytes,
     controlFile: special.get(dataPath("global/pg_control")),
     label: special.get(dataPath("backup_label")),
+    samples: [],
     belongs: (path) => !known.add(pathToBytes(path)),
+  };
+}
+
+/** Small files that are looked at as samples, and what small is. */
+const fewSamples = 5;
+const smallFile = 64 * 1024;
+
+/** Surveys a backup of pgmoneta's. Files that nobody listed were put there by nobody who is asked. */
+export async function surveyForeign(source: BackupSource, contents: WalkContents): Promise<Survey> {
+  const special = new Map<string, IndexedFile>();
+  const samples: IndexedFile[] = [];
+  let files = 0;
+  let bytes = 0;
+  await contents((entry, member) => {
+    if (entry.kind !== "file") return;
+    files += 1;
+    bytes += entry.size;
+    if (member.info.label !== source.info.label) return;
+    if (entry.path === dataPath("global/pg_control") || entry.path === dataPath("backup_label")) special.set(entry.path, entry);
+    const sealed = entry.suffix.endsWith(ENCRYPTION_SUFFIX);
+    if (sealed && entry.size > 0 && entry.size <= smallFile && samples.length < fewSamples) samples.push(entry);
+  });
+  return {
+    files,
+    bytes,
+    controlFile: special.get(dataPath("global/pg_control")),
+    label: special.get(dataPath("backup_label")),
+    samples,
+    belongs: () => true,
   };
 }
 

@@ -73,6 +73,8 @@ export interface VerifyReport {
   readonly skipped: number;
   /** Segments of WAL that the backup needs to become consistent. */
   readonly segments: number;
+  /** The directory in the storage where they are, of the cluster that the backup was taken of. */
+  readonly walPath: string;
   /** The first of them; all are counted. */
   readonly findings: readonly Finding[];
   readonly findingCount: number;

@@ -1,27 +1,32 @@
 /** Reading a backup back without restoring it: every stored byte, and the WAL that makes it consistent. */
 import { commonErrors, MonetaError, throwIfAborted } from "../common/index.ts";
-import { parseBackupLabel, parseControlFile, type PageVerifierOptions, type TimelineHistory } from "../postgres/index.ts";
+import { encryptionErrors } from "../encryption/index.ts";
+import { pipelineErrors } from "../pipeline/index.ts";
+import { parseBackupLabel, parseControlFile, type ControlFile, type PageVerifierOptions, type TimelineHistory } from "../postgres/index.ts";
 import {
+  layoutOfLineage,
   openCatalog,
   openWalInventory,
   readBackupFile,
   repositoryErrors,
+  serverLayout,
   type BackupInfo,
   type BackupSource,
   type IndexedFile,
-  type KeyRing,
   type OwnFacts,
   type WalInventory,
   type WalSource,
 } from "../repository/index.ts";
 import { storageErrors } from "../storage/index.ts";
 import { checkFiles, type CheckedFiles } from "./check-files.ts";
+import { checkForeignLists } from "./check-foreign-lists.ts";
 import { checkMetadata } from "./check-metadata.ts";
 import { checkWal } from "./check-wal.ts";
+import { foreignContents, ownContents, type WalkContents } from "./contents.ts";
 import { verifyErrors } from "./errors.ts";
-import { createFindings, judge, type Findings } from "./finding.ts";
+import { createFindings, judge, onlyNew, type Findings } from "./finding.ts";
 import { createPace } from "./pace.ts";
-import { findSurplus, survey } from "./survey.ts";
+import { findSurplus, survey, surveyForeign, type Survey } from "./survey.ts";
 import type { VerifyDependencies, VerifyOptions, VerifyReport } from "./verify-options.ts";
 
 /** Metadata of a relation file's neighbours: a text of people has never more. Bytes. */
@@ -32,26 +37,28 @@ const largestSmallFile = 16 * 1024 * 1024;
  * or whose `backup.info` cannot be trusted, a missing key, the end of the job.
  */
 export async function verify(options: VerifyOptions, deps: VerifyDependencies): Promise<VerifyReport> {
-  const { storage, server, rateBytes } = options;
+  const { storage, server, rateBytes, keys } = options;
   const { clock, logger, signal } = deps;
   const began = clock.monotonic();
   throwIfAborted(signal);
   const info = await openCatalog(storage, server).find(options.backup);
-  const own = requireOwn(info, server);
-  const keys = once(options.keys);
+  requireKnown(info, server);
   const source: BackupSource = { storage, server, info, keys, signal };
   const pace = createPace(rateBytes, clock, signal);
   const findings = createFindings(options.resume === undefined ? undefined : resumed(options.resume));
-  if (info.encryption !== "none") await requireKey(keys, own, server);
-  logger.info(`verifies backup ${info.label}`, { files: own.fileCount, bytes: info.restoredBytes, from: options.resume?.entries ?? 0 });
+  if (info.own !== undefined && info.encryption !== "none") await requireKey(source, info.own);
+  logger.info(`verifies backup ${info.label}`, { bytes: info.restoredBytes, from: options.resume?.entries ?? 0 });
 
-  const metadata = await checkMetadata(storage, server, info, findings);
+  const examined = await examine(source, findings);
   let files: CheckedFiles = { files: 0, bytes: 0, skipped: 0 };
-  if (metadata.index) {
-    const found = await survey(storage, server, info, metadata, findings);
+  let cluster: ClusterFacts | undefined = info.own;
+  if (examined !== undefined) {
+    const { contents, found } = examined;
+    if (info.own === undefined && info.encryption !== "none") await requireRightKey(source, found);
     refuseStatus(options, info, findings);
-    const pages = await pagesOf(source, found.controlFile);
-    await compareFacts(source, found.controlFile, found.label, findings);
+    const control = await controlOf(source, found.controlFile);
+    if (control !== undefined) cluster ??= { systemIdentifier: control.systemIdentifier, walSegmentSize: control.segmentSize };
+    await compareFacts(source, found.controlFile, found.label, onlyNew(findings));
     let bytesDone = options.resume?.bytes ?? 0;
     const done = (bytes: number): void => {
       bytesDone += bytes;
@@ -60,10 +67,11 @@ export async function verify(options: VerifyOptions, deps: VerifyDependencies): 
     done(0);
     files = await checkFiles({
       source,
+      contents,
       clock,
       workers: options.workers,
       pace,
-      pages,
+      pages: pagesOf(info, control),
       proven: options.proven ?? new Set(),
       resume: options.resume,
       findings,
@@ -72,30 +80,58 @@ export async function verify(options: VerifyOptions, deps: VerifyDependencies): 
       onFile: (file) => deps.onFile?.(file),
       reached: async (state) => deps.checkpoint?.(state),
     });
-    await findSurplus(storage, server, info.label, found, findings);
+    if (info.own === undefined) await checkForeignLists(source, findings);
+    else await findSurplus(storage, server, info.label, found, findings);
   }
-  const inventory = openWalInventory(storage, server, own.walSegmentSize);
-  const { systemIdentifier } = own;
-  const history = await historyFor(options, info, inventory, findings);
-  const wal: WalSource = { storage, inventory, systemIdentifier, keys, signal };
-  const segments = history === undefined ? 0 : await checkWal({ source: wal, history, info, pace, findings });
+  let walPath = serverLayout(server).wal;
+  const segments = cluster === undefined ? 0 : await checkNeededWal(options, source, cluster, findings);
   throwIfAborted(signal);
   const { list, unread, count, harmful, unreadCount } = findings;
   const elapsedMs = clock.monotonic() - began;
   const counts = { findingCount: count, harmful, unreadCount };
   logger[count + unreadCount > 0 ? "error" : "info"](`verified backup ${info.label}`, { ...files, segments, ...counts });
-  return { info, hash: own.hash, ...files, segments, findings: list, unread, ...counts, elapsedMs };
+  return { info, hash: info.own?.hash ?? "sha512", ...files, segments, findings: list, unread, ...counts, walPath, elapsedMs };
+
+  async function checkNeededWal(
+    { historyOf }: VerifyOptions,
+    { info: backup }: BackupSource,
+    { systemIdentifier, walSegmentSize }: ClusterFacts,
+    into: Findings,
+  ): Promise<number> {
+    const layout = await layoutOfLineage(storage, server, systemIdentifier);
+    walPath = layout.wal;
+    const inventory = openWalInventory(storage, layout, walSegmentSize);
+    const history = await historyFor(historyOf, backup, inventory, into);
+    const wal: WalSource = { storage, inventory, systemIdentifier, keys, signal };
+    return history === undefined ? 0 : checkWal({ source: wal, history, info: backup, pace, findings: into });
+  }
 }
 
-function requireOwn(info: BackupInfo, server: string): OwnFacts {
-  const details = { server, label: info.label };
-  if (info.own === undefined) throw verifyErrors.foreign(`backup ${info.label} of ${server} was not taken by Moneta`, details);
-  if (info.type !== "full") throw verifyErrors.foreign(`backup ${info.label} of ${server} is incremental`, details);
-  return info.own;
+/** What says which WAL is that of the backup. pgmoneta records neither: its backups are asked themselves. */
+interface ClusterFacts {
+  readonly systemIdentifier: string;
+  readonly walSegmentSize: number;
+}
+
+function requireKnown({ label, own, type }: BackupInfo, server: string): void {
+  if (own === undefined || type === "full") return;
+  throw verifyErrors.foreign(`backup ${label} of ${server} is an incremental one of Moneta's`, { server, label });
+}
+
+/** What there has to be. Undefined when the backup's own description of that is damaged. */
+async function examine(source: BackupSource, findings: Findings): Promise<{ readonly contents: WalkContents; readonly found: Survey } | undefined> {
+  const { storage, server, info } = source;
+  if (info.own === undefined) {
+    const contents = await foreignContents(source, onlyNew(findings));
+    return contents === undefined ? undefined : { contents, found: await surveyForeign(source, contents) };
+  }
+  const metadata = await checkMetadata(storage, server, info, findings);
+  if (!metadata.index) return undefined;
+  return { contents: ownContents(source), found: await survey(storage, server, info, metadata, findings) };
 }
 
 /** Undefined when it is not known along which timeline the backup becomes consistent: a history is gone, or damaged. */
-async function historyFor({ historyOf }: VerifyOptions, info: BackupInfo, inventory: WalInventory, findings: Findings): Promise<TimelineHistory | undefined> {
+async function historyFor(historyOf: VerifyOptions["historyOf"], info: BackupInfo, inventory: WalInventory, findings: Findings): Promise<TimelineHistory | undefined> {
   try {
     return await historyOf(info, inventory);
   } catch (error) {
@@ -108,16 +144,33 @@ async function historyFor({ historyOf }: VerifyOptions, info: BackupInfo, invent
   }
 }
 
-/** Deriving the master key takes time: it is done when something encrypted is read, and only then. */
-function once(keys: () => Promise<KeyRing>): () => Promise<KeyRing> {
-  let ring: Promise<KeyRing> | undefined;
-  return () => (ring ??= keys());
-}
-
 /** With its key missing nothing of a backup can be read, and nothing is wrong with it. */
-async function requireKey(keys: () => Promise<KeyRing>, { keyId = "" }: OwnFacts, server: string): Promise<void> {
+async function requireKey({ keys, server }: BackupSource, { keyId = "" }: OwnFacts): Promise<void> {
   if ((await keys())(keyId) !== undefined) return;
   throw repositoryErrors.dataKeyMissing(`data key ${keyId} of ${server} is missing`, { server, id: keyId });
+}
+
+/**
+ * What pgmoneta encrypted does not say with which key. With another one all of it looks damaged: before anybody believes that,
+ * one of the files that are read first has to open.
+ */
+async function requireRightKey(source: BackupSource, { samples }: Survey): Promise<void> {
+  let failed = 0;
+  for (const file of samples) {
+    try {
+      await readBackupFile(source, file, 1, async () => undefined);
+      return;
+    } catch (error) {
+      throwIfAborted(source.signal);
+      if (pipelineErrors.damaged.is(error)) failed += 1;
+    }
+  }
+  if (failed < samples.length || failed < 2) return;
+  const { info, server } = source;
+  throw encryptionErrors.keyUnknown(
+    `none of the ${failed} files of backup ${info.label} of ${server} that were tried opens with the master key: it is not the one with which pgmoneta encrypted them, or all of them are damaged`,
+    { server, label: info.label },
+  );
 }
 
 const resumed = ({ findings, findingCount, harmful }: NonNullable<VerifyOptions["resume"]>) => ({ list: findings, count: findingCount, harmful });
@@ -143,18 +196,27 @@ async function contentOf(source: BackupSource, file: IndexedFile): Promise<Buffe
   return Buffer.concat(pieces);
 }
 
+/** Undefined when it cannot be read, which is found out with all the other files. */
+async function controlOf(source: BackupSource, controlFile: IndexedFile | undefined): Promise<ControlFile | undefined> {
+  const content = controlFile === undefined ? undefined : await contentOf(source, controlFile);
+  try {
+    return content === undefined ? undefined : parseControlFile(content);
+  } catch (error) {
+    if (!(error instanceof MonetaError)) throw error;
+    return undefined;
+  }
+}
+
 /** How the pages of this cluster are looked at; undefined when they have no checksums. */
-async function pagesOf(source: BackupSource, controlFile: IndexedFile | undefined): Promise<Omit<PageVerifierOptions, "path"> | undefined> {
-  const { own, startLsn } = source.info;
-  if (own?.pageChecksums === "off" || controlFile === undefined) return undefined;
-  const content = await contentOf(source, controlFile);
-  if (content === undefined) return undefined;
-  const { blockSize, relationSegmentBlocks } = parseControlFile(content);
-  return { startLsn, blockSize, relationSegmentBlocks };
+function pagesOf({ own, startLsn }: BackupInfo, control: ControlFile | undefined): Omit<PageVerifierOptions, "path"> | undefined {
+  if (control === undefined) return undefined;
+  const { blockSize, dataChecksumVersion, relationSegmentBlocks } = control;
+  const none = own === undefined ? dataChecksumVersion === 0 : own.pageChecksums === "off";
+  return none ? undefined : { startLsn, blockSize, relationSegmentBlocks };
 }
 
 /** What a restore refuses because the parts of the backup contradict one another. */
-async function compareFacts(source: BackupSource, controlFile: IndexedFile | undefined, labelFile: IndexedFile | undefined, findings: Findings): Promise<void> {
+async function compareFacts(source: BackupSource, controlFile: IndexedFile | undefined, labelFile: IndexedFile | undefined, findings: Pick<Findings, "add">): Promise<void> {
   const { own, startLsn } = source.info;
   const contradiction = (path: string, reason: string): void =>
     findings.add({ kind: "changed", place: "backup", path, reason, harmful: true });
@@ -174,11 +236,11 @@ async function compareFacts(source: BackupSource, controlFile: IndexedFile | und
   };
   const control = await read(controlFile, "data/global/pg_control", parseControlFile);
   const label = await read(labelFile, "data/backup_label", parseBackupLabel);
-  if (control !== undefined && control.systemIdentifier !== own?.systemIdentifier) {
-    contradiction("data/global/pg_control", `it belongs to cluster ${control.systemIdentifier} instead of ${own?.systemIdentifier ?? "?"}`);
+  if (own !== undefined && control !== undefined && control.systemIdentifier !== own.systemIdentifier) {
+    contradiction("data/global/pg_control", `it belongs to cluster ${control.systemIdentifier} instead of ${own.systemIdentifier}`);
   }
-  if (control !== undefined && control.segmentSize !== own?.walSegmentSize) {
-    contradiction("data/global/pg_control", `its WAL segments have ${control.segmentSize} bytes instead of ${own?.walSegmentSize ?? 0}`);
+  if (own !== undefined && control !== undefined && control.segmentSize !== own.walSegmentSize) {
+    contradiction("data/global/pg_control", `its WAL segments have ${control.segmentSize} bytes instead of ${own.walSegmentSize}`);
   }
   if (label !== undefined && label.startLsn !== startLsn) contradiction("data/backup_label", "it names another start of the WAL than backup.info");
 }

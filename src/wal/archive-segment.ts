@@ -3,7 +3,7 @@
  * visible, recorded, and only then the raw one goes. A crash between any two steps leaves at least one whole form,
  * and the next run begins where the last one can be proven to have come.
  */
-import type { DataKey } from "../encryption/index.ts";
+import type { KeyRing } from "../encryption/index.ts";
 import { readStoredFile, type FileMeasures, type HashAlgorithm, type Pipeline } from "../pipeline/index.ts";
 import { serverLayout, type WalInventory, type WalRecord } from "../repository/index.ts";
 import { storageErrors, type RandomReader, type Storage } from "../storage/index.ts";
@@ -15,11 +15,20 @@ export interface ArchiveSegmentOptions {
   readonly inventory: WalInventory;
   readonly pipeline: Pipeline;
   readonly hash: HashAlgorithm;
-  readonly dataKey: DataKey | undefined;
+  readonly keys: KeyRing;
   readonly now: () => number;
   readonly signal: AbortSignal;
   /** What raw segments are read into, piece by piece; one of them at a time. */
   readonly block: Buffer;
+  /** Where the segment lies if it does not have its name yet; without it under its name, which goes at the end. */
+  readonly unnamed?: UnnamedSegment | undefined;
+}
+
+/** A whole segment under a name that nobody looks for. */
+export interface UnnamedSegment {
+  readonly path: string;
+  /** Gives it its name, durably: it is stored as it is. */
+  readonly publish: () => Promise<void>;
 }
 
 /**
@@ -29,18 +38,19 @@ export interface ArchiveSegmentOptions {
 export async function archiveSegment(segment: string, options: ArchiveSegmentOptions): Promise<WalRecord> {
   const { storage, inventory, pipeline } = options;
   const layout = serverLayout(inventory.server);
-  const rawPath = layout.walFile(segment);
+  const rawPath = options.unnamed?.path ?? layout.walFile(segment);
   await refuseWrongSize(rawPath, options);
 
   const finished = await recordedForm(segment, options);
   const record = finished ?? (await makeAndRecord(segment, options));
-  if (record.suffix === "") return record;
+  if (record.suffix === "" || options.unnamed !== undefined) return record;
   await storage.removeFile(rawPath);
   return record;
 
   async function makeAndRecord(name: string, around: ArchiveSegmentOptions): Promise<WalRecord> {
     const earlier = await earlierForms(name, around);
     const made = recordOf(name, await throughPipeline(rawPath, name, around), around);
+    if (made.suffix === "") await around.unnamed?.publish();
     await inventory.record(made);
     for (const suffix of earlier) if (suffix !== pipeline.suffix) await storage.removeFile(layout.walFile(name + suffix));
     return made;
@@ -91,7 +101,7 @@ async function feed(rawPath: string, file: ReturnType<Pipeline["openFile"]>, { s
 
 /** What lies there must decode to what was received: a compressor, a disk or a memory that lies is found now, not at a restore. */
 async function readBack(path: string, measures: FileMeasures, options: ArchiveSegmentOptions): Promise<void> {
-  const { storage, pipeline, dataKey, hash, signal } = options;
+  const { storage, pipeline, keys, hash, signal } = options;
   const source = await storage.openFile(path);
   const { plainSize, plainDigest, storedSize, storedDigest, headerSize, chunks } = measures;
   try {
@@ -99,7 +109,7 @@ async function readBack(path: string, measures: FileMeasures, options: ArchiveSe
       {
         source,
         format: { compression: pipeline.spec.compression, encrypted: pipeline.spec.encryption !== "none" },
-        keys: (id) => (id === dataKey?.id ? dataKey : undefined),
+        keys,
         chunks,
         headerSize,
         hash,

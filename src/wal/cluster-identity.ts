@@ -2,7 +2,7 @@
 import { messageOf, setAsideSync } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import type { ServerFacts, SystemIdentity } from "../replication/index.ts";
-import { identityOfStoredWal, openServerIdentity, openWalInventory, repositoryErrors, serverLayout, type ServerIdentity, type WalInventory } from "../repository/index.ts";
+import { finishLineageChange, identityOfStoredWal, openServerIdentity, openWalInventory, repositoryErrors, serverLayout, type ServerIdentity, type WalInventory } from "../repository/index.ts";
 import type { ReceiverOptions } from "./receiver-options.ts";
 import { walErrors } from "./errors.ts";
 
@@ -13,6 +13,7 @@ import { walErrors } from "./errors.ts";
  */
 export async function openInventoryOf(receiver: ReceiverOptions, facts: ServerFacts, logger: Logger): Promise<WalInventory> {
   const { server, storage } = receiver;
+  if (await finishLineageChange(storage, server)) logger.warn(`the change of ${server} to another cluster, which was interrupted, is finished`);
   const store = openServerIdentity(storage, server);
   const { systemIdentifier, segmentSize } = facts;
   const known = await readKnown(receiver, logger);

@@ -96,15 +96,26 @@ export async function copyHistories({ inventory, copies }: CopyAround, copied: (
   }
 }
 
-/** The wrapped data keys, without which encrypted WAL is worth nothing once the repository is lost. */
-export async function copyKeys({ server, storage, copy }: CopyAround): Promise<void> {
-  const { keys } = serverLayout(server);
-  const there = new Set((await copy.list(keys)).map(({ name }) => name));
-  for (const { name, kind } of await storage.list(keys)) {
-    if (kind !== "file" || !(name.endsWith(".key") || name === "current")) continue;
-    const path = `${keys}/${name}`;
+/** The wrapped keys, without which encrypted WAL is worth nothing once the repository is lost. */
+export async function copyKeys(around: CopyAround): Promise<void> {
+  const { server, copy } = around;
+  if ((await keysToCopy(around)).length === 0) return;
+  // While nobody else works there: keys that are being rewrapped must not be replaced by what they were before.
+  await copy.exclusively(serverLayout(server).keys, async () => {
+    for (const { path, content } of await keysToCopy(around)) await copy.replaceFile(path, content);
+  });
+}
+
+/** The files of keys that the copy does not have as the repository has them. */
+async function keysToCopy({ server, storage, copy }: CopyAround): Promise<readonly { readonly path: string; readonly content: Buffer }[]> {
+  const layout = serverLayout(server);
+  const there = new Set((await copy.list(layout.keys)).map(({ name }) => name));
+  const found: { path: string; content: Buffer }[] = [];
+  for (const { name, kind } of await storage.list(layout.keys)) {
+    if (kind !== "file" || !(name.endsWith(".key") || name === "current" || layout.isFormerMaster(name))) continue;
+    const path = `${layout.keys}/${name}`;
     const content = await storage.readFile(path, largestKeyFile);
-    if (there.has(name) && content.equals(await copy.readFile(path, largestKeyFile))) continue;
-    await copy.replaceFile(path, content);
+    if (!there.has(name) || !content.equals(await copy.readFile(path, largestKeyFile))) found.push({ path, content });
   }
+  return found;
 }

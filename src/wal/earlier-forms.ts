@@ -2,7 +2,7 @@
  * What earlier runs of the archiver, or something else, left of a segment whose raw form is still there. It is compared
  * before anything is replaced or removed: two contents of one segment are for a person to look at.
  */
-import type { DataKey } from "../encryption/index.ts";
+import type { KeyRing } from "../encryption/index.ts";
 import { readStoredFile, type HashAlgorithm } from "../pipeline/index.ts";
 import { archivedSuffixes, hashStoredFile, repositoryErrors, serverLayout, type WalInventory, type WalRecord } from "../repository/index.ts";
 import { storageErrors, type Storage } from "../storage/index.ts";
@@ -12,9 +12,14 @@ export interface EarlierFormsOptions {
   readonly storage: Storage;
   readonly inventory: WalInventory;
   readonly hash: HashAlgorithm;
-  readonly dataKey: DataKey | undefined;
+  readonly keys: KeyRing;
   readonly signal: AbortSignal;
+  /** Where the received bytes lie if not under the name of the segment. */
+  readonly unnamed?: { readonly path: string } | undefined;
 }
+
+const rawPath = (segment: string, { inventory, unnamed }: EarlierFormsOptions): string =>
+  unnamed?.path ?? serverLayout(inventory.server).walFile(segment);
 
 /**
  * The record of the segment when its recorded form is there and reads back as the raw segment: only the removal of the
@@ -27,7 +32,7 @@ export async function recordedForm(segment: string, options: EarlierFormsOptions
   const layout = serverLayout(inventory.server);
   const path = layout.walFile(segment + record.suffix);
   if ((await storage.stat(path)) === undefined) return undefined;
-  const received = await hashStoredFile(storage, layout.walFile(segment), record.hash);
+  const received = await hashStoredFile(storage, rawPath(segment, options), record.hash);
   if (received !== record.plainDigest) throw conflict(segment, record.suffix);
   return (await digestOf(path, options, record)) === received ? record : undefined;
 }
@@ -52,7 +57,7 @@ export async function earlierForms(segment: string, options: EarlierFormsOptions
   const found: string[] = [];
   for (const suffix of archivedSuffixes) if ((await storage.stat(layout.walFile(segment + suffix))) !== undefined) found.push(suffix);
   if (found.length === 0) return found;
-  const received = await hashStoredFile(storage, layout.walFile(segment), hash);
+  const received = await hashStoredFile(storage, rawPath(segment, options), hash);
   for (const suffix of found) {
     const digest = await digestOf(layout.walFile(segment + suffix), options, undefined);
     if (digest !== undefined && digest !== received) throw conflict(segment, suffix);
@@ -62,9 +67,8 @@ export async function earlierForms(segment: string, options: EarlierFormsOptions
 
 /** Digest of the plain bytes, everything on the way checked; undefined when the file is damaged or its key is not known. */
 async function digestOf(path: string, options: EarlierFormsOptions, record: WalRecord | undefined): Promise<string | undefined> {
-  const { storage, dataKey, signal } = options;
+  const { storage, keys, signal } = options;
   const source = await storage.openFile(path);
-  const keys = (id: string): DataKey | undefined => (id === dataKey?.id ? dataKey : undefined);
   const known = record === undefined ? {} : { chunks: record.chunks, headerSize: record.headerSize, expected: record };
   try {
     const hash = record?.hash ?? options.hash;

@@ -6,7 +6,13 @@ export const walErrors = defineErrors({
     code: "WAL_OTHER_CLUSTER",
     exit: 60,
     retryable: false,
-    hint: "The address leads to another PostgreSQL cluster than the one whose WAL is stored here. Correct host and port; for a cluster that replaced the old one use a new server section or a new base_dir. Nothing was written.",
+    hint: "The address leads to another PostgreSQL cluster than the one whose WAL is stored here. Correct host and port; if that cluster has taken the place of the old one (pg_upgrade, initdb, another machine), accept it: moneta-cli lineage <server> accept. Nothing was written.",
+  },
+  lineageRefused: {
+    code: "WAL_LINEAGE_REFUSED",
+    exit: 60,
+    retryable: false,
+    hint: "Nothing was changed. See with moneta-cli lineage <server> which clusters are known, and with pg_controldata which one the server is.",
   },
   diverged: {
     code: "WAL_DIVERGED",
@@ -73,6 +79,12 @@ export const walErrors = defineErrors({
     exit: 71,
     retryable: false,
     hint: "Two files hold different WAL for one segment. Both are kept: find out which one the server's timeline has (pg_waldump), and move the other one away.",
+  },
+  pushRefused: {
+    code: "WAL_PUSH_REFUSED",
+    exit: 72,
+    retryable: false,
+    hint: "archive_command must name the file with %p, or with --stdin its name with %f: only files of pg_wal that are whole are taken. Nothing was written.",
   },
   secondCopyFailed: {
     code: "WAL_SECOND_COPY_FAILED",

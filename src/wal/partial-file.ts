@@ -7,6 +7,8 @@ import { walErrors } from "./errors.ts";
 import type { SegmentCalls } from "./segment-calls.ts";
 import { syncError, writeError } from "./segment-errors.ts";
 
+const compareBlock = 256 * 1024;
+
 export interface PartialFile {
   readonly path: string;
   readonly directory: string;
@@ -102,4 +104,27 @@ function cutTo(path: string, length: number): void {
 /** The segment is complete: what an earlier attempt left of it serves nobody any more. */
 export function forgetAside(path: string): void {
   rmSync(`${path}.${asideSuffix}`, { force: true });
+}
+
+/**
+ * Removes the partial segment open as `fd`, which is full, when the complete one at `final` has the same bytes; these are
+ * durable then. False when it has others, or is no whole segment: then nothing was changed.
+ */
+export function dropIfSame(calls: SegmentCalls, fd: number, path: string, final: string, segmentSize: number): boolean {
+  const other = openSync(final, constants.O_RDONLY);
+  try {
+    if (fstatSync(other).size !== segmentSize) return false;
+    const [one, two] = [Buffer.allocUnsafe(compareBlock), Buffer.allocUnsafe(compareBlock)];
+    for (let at = 0; at < segmentSize; at += compareBlock) {
+      const length = Math.min(compareBlock, segmentSize - at);
+      const [mine, theirs] = [one.subarray(0, length), two.subarray(0, length)];
+      if (calls.read(fd, mine, at) !== length || calls.read(other, theirs, at) !== length || !mine.equals(theirs)) return false;
+    }
+    calls.sync(other);
+  } finally {
+    closeSync(other);
+  }
+  rmSync(path);
+  syncDirectorySync(dirname(path));
+  return true;
 }

@@ -30,6 +30,7 @@ import { refuseServerBehind, type BehindMemory } from "./server-behind.ts";
 import { explainSlotRefusal, prepareSlot, refuseWithoutPrerequisites, type PreparedSlot } from "./slot.ts";
 import { findDurableStart, type StartPoint } from "./start-point.ts";
 import { runStreamSession, type StreamSessionEnd } from "./stream-session.ts";
+import { skipStoredElsewhere } from "./stored-elsewhere.ts";
 import { createWalWriter } from "./wal-writer.ts";
 
 /** What one attempt leaves for the next. */
@@ -176,9 +177,10 @@ async function streamOneTimeline(receiving: Receiving, ended: TimelineId | undef
   refuseServerBehind(found, identity, facts, memory);
   if (!memory.missing) await refuseOtherLastSegment({ connection, storage: receiver.storage, inventory, logger, signal }, history, found, memory);
   await reportBranches(inventory, history, found, memory.saidBranches, deps);
+  const own = receiver.follows === true ? await skipStoredElsewhere(inventory, found, history, slot.restartLsn) : found;
   const point = memory.missing
-    ? await skipRemoved(receiving.options, found, { history, xlogpos }, inventory.segmentSize, signal)
-    : found;
+    ? await skipRemoved(receiving.options, own, { history, xlogpos }, inventory.segmentSize, signal)
+    : own;
   // Nobody will ever send it again.
   if (point.start >= found.existingEnd) completeAlone(found, completing(receiving));
   await recordNewGaps({ storage: receiver.storage, inventory, ...deps }, history, point);

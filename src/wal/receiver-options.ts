@@ -15,6 +15,11 @@ export interface ReceiverOptions {
   readonly slot: string;
   /** Create the slot when it is missing, also after a reconnect: a promoted standby has none. */
   readonly createSlot: boolean;
+  /**
+   * The server follows another one: WAL between what is stored here and what the slot keeps was received of that one, and is no
+   * gap.
+   */
+  readonly follows?: boolean;
   /** A receiver writes in place, so its repository is a local directory. */
   readonly storage: LocalStorage;
   /** Longest time between two status updates, milliseconds; PostgreSQL gives up after wal_sender_timeout (60 s). */
@@ -45,6 +50,8 @@ export type ReceiverEvent =
   | { readonly type: "timeline-switch"; readonly from: TimelineId; readonly to: TimelineId; readonly at: Lsn }
   /** Stored WAL that is no part of the server's past; `foreign`: of a timeline that the server does not descend from. */
   | { readonly type: "dead-branch"; readonly timeline: TimelineId; readonly from: Lsn; readonly to: Lsn; readonly foreign: boolean }
+  /** The slot is kept and as far as it should be; only told while nothing is received. */
+  | { readonly type: "held" }
   | { readonly type: "gap"; readonly timeline: TimelineId; readonly from: Lsn; readonly to: Lsn; readonly reason: string };
 
 export interface ReceiverDependencies {

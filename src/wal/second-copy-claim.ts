@@ -2,7 +2,7 @@
  * A second copy that was begun is found again, or it is an error: where its disk is not mounted nothing is begun anew in
  * the mount point. The repository notes where it was begun (`wal_second.json`), the copy which cluster it is of.
  */
-import { openServerIdentity, readSecondCopyNote, serverLayout, writeSecondCopyNote, type ServerIdentity } from "../repository/index.ts";
+import { changeLineage, finishLineageChange, formerLineages, openServerIdentity, readSecondCopyNote, serverLayout, writeSecondCopyNote, type ServerIdentity } from "../repository/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { walErrors } from "./errors.ts";
 
@@ -16,8 +16,12 @@ export async function claimSecondCopy(storage: Storage, copy: Storage, server: s
     }
     await copy.makeDirectory(layout.wal);
   }
+  await finishLineageChange(copy, server);
   const found = await openServerIdentity(copy, server).read();
-  if (found !== undefined && found.systemIdentifier !== identity.systemIdentifier) {
+  // What the repository keeps apart is kept apart here as well.
+  if (found !== undefined && (await formerLineages(storage, server)).includes(found.systemIdentifier)) {
+    await changeLineage(copy, server, found.systemIdentifier, identity);
+  } else if (found !== undefined && found.systemIdentifier !== identity.systemIdentifier) {
     throw refuse(`it has the WAL of cluster ${found.systemIdentifier}, the server is ${identity.systemIdentifier}`);
   }
   if (found === undefined) await openServerIdentity(copy, server).write(identity);

@@ -13,7 +13,7 @@ import { evidencePath, keepServersVersion } from "./divergence-evidence.ts";
 import { walErrors } from "./errors.ts";
 import { systemSegmentCalls, type SegmentCalls } from "./segment-calls.ts";
 import { syncError, writeError } from "./segment-errors.ts";
-import { forgetAside, giveUpPartial, openPartial } from "./partial-file.ts";
+import { dropIfSame, forgetAside, giveUpPartial, openPartial } from "./partial-file.ts";
 
 export interface SegmentFile {
   readonly name: string;
@@ -109,7 +109,11 @@ export function openSegmentFile(options: SegmentFileOptions): SegmentFile {
     try {
       publishOpenFileSync(fd, path, join(directory, name));
     } catch (error) {
-      if (commonErrors.targetExists.is(error)) throw walErrors.segmentExists(`segment ${name} is complete already`, { segment: name }, error);
+      if (commonErrors.targetExists.is(error)) {
+        // Whoever pushes WAL was quicker; what is the same is one segment.
+        if (dropIfSame(calls, fd, path, join(directory, name), segmentSize)) return;
+        throw walErrors.segmentExists(`segment ${name} is complete already, with other content`, { segment: name }, error);
+      }
       throw error instanceof MonetaError ? error : syncError(error, path, "completed");
     }
   };

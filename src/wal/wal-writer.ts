@@ -1,9 +1,7 @@
 /** The WAL of one timeline on its way to disk: segment after segment, each a `.partial` until it is full. */
 import { join } from "node:path";
-import { existsSync } from "node:fs";
 import { syncDirectorySync } from "../common/index.ts";
-import { formatLsn, invalidLsn, lsnPlus, segmentName, type Lsn, type TimelineId } from "../postgres/index.ts";
-import { archivedSuffixes } from "../repository/index.ts";
+import { invalidLsn, lsnPlus, segmentName, type Lsn, type TimelineId } from "../postgres/index.ts";
 import { walErrors } from "./errors.ts";
 import type { SegmentCalls } from "./segment-calls.ts";
 import { writeError } from "./segment-errors.ts";
@@ -61,12 +59,12 @@ export function createWalWriter(options: WalWriterOptions): WalWriter {
     }
   }
 
+  /**
+   * Also of a segment that was pushed already: nothing is written over it. Where it is stored under the same name the full
+   * segment is compared with it, in another form by the archiver, which knows the keys.
+   */
   const openNext = (): SegmentFile => {
     const name = segmentName(timeline, start, segmentSize);
-    const stored = ["", ...archivedSuffixes].find((suffix) => existsSync(join(directory, name + suffix)));
-    if (stored !== undefined) {
-      throw walErrors.segmentExists(`"${name}${stored}" is complete already, but the server sends it again from ${formatLsn(start)}`, { segment: name });
-    }
     const existing = existingEnd > start ? Number(existingEnd - start) : 0;
     return openSegmentFile({ directory, name, start, segmentSize, existing, ...(calls === undefined ? {} : { calls }) });
   };

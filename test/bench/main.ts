@@ -117,6 +117,8 @@ function describeMachine(postgres: string, programs: Programs): Machine {
 
 function createContext(options: BenchOptions, programs: Programs): { context: BenchContext; sizeOfStandard: () => Promise<number | undefined> } {
   const scratch = temporaryDirectory({ prefix: "mbench" }).path;
+  // A little more than the cluster has, or the WAL.
+  const usedBefore = Math.max(options.scale * 24, options.walMegabytes) * 1024 ** 2;
   const keep = options.keep === undefined ? {} : { keep: options.keep };
   const standard = once("the standard cluster", async () => {
     const cluster = await createStandardCluster({ scale: options.scale, ...keep });
@@ -140,7 +142,8 @@ function createContext(options: BenchOptions, programs: Programs): { context: Be
     manyRelations: relations.get,
     tar: derived("tar", (cluster, name) => makeTar({ programs, scratch }, cluster, name)),
     plain: derived("plain", (cluster, name) => makePlain({ programs, scratch }, cluster, name)),
-    compare: (contenders, more) => compare(contenders, { runs: options.runs, settle, onSample: tell, signal: interrupted.signal, ...more }),
+    compare: (contenders, more) =>
+      compare(contenders, { runs: options.runs, settle: () => settle({ directory: scratch, bytes: usedBefore }), onSample: tell, signal: interrupted.signal, ...more }),
   };
   return { context, sizeOfStandard: async () => (await standard.ifMade())?.bytes };
 }

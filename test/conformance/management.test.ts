@@ -90,7 +90,7 @@ beforeAll(async () => {
   strangersKey = deriveElsewhere(keyFile);
   server = await createManagementServer({
     socketPath: join(directory, ".s.pgmoneta"),
-    masterKey: () => key,
+    masterKeys: async () => [key],
     handle,
     logger: silentLogger,
   });

@@ -194,6 +194,30 @@ describe.each(drivers)("a storage: $name", ({ open }) => {
     });
   });
 
+  test("links give way to what they lead to, and stay when it goes; again, and after a stop, the same", async () => {
+    const tree = await storage.openTree("t");
+    await fill(await tree.createFile("own/a"), bytes("first"));
+    await fill(await tree.createFile(`own/${odd}`), bytes("second"));
+    await tree.makeSymlink("b", "own/a");
+    await tree.makeSymlink(`c/${odd}`, `../own/${odd}`);
+    await tree.commit();
+    await put(storage, "beside", "what a crash left");
+    const links = [
+      { path: "t/b", source: "t/own/a" },
+      { path: `t/c/${odd}`, source: `t/own/${odd}` },
+    ];
+    for (let round = 0; round < 2; round += 1) {
+      await storage.replaceLinks(links, "beside");
+      expect(await storage.list("t/c")).toEqual([{ name: odd, kind: "file" }]);
+      expect(await storage.stat("beside")).toBeUndefined();
+    }
+    await storage.removeTree("t/own");
+    expect(await content(storage, "t/b")).toBe("first");
+    expect(await content(storage, `t/c/${odd}`)).toBe("second");
+    await expect(storage.replaceLinks([{ path: "t/b", source: "t/own/a" }], "beside")).rejects.toSatisfy(storageErrors.notFound.is);
+    expect(await content(storage, "t/b")).toBe("first");
+  });
+
   describe("single files", () => {
     test("are invisible until the commit", async () => {
       const sink = await storage.createFile("primary/wal/000000010000000000000001.zstd");
@@ -258,6 +282,22 @@ describe.each(drivers)("a storage: $name", ({ open }) => {
       await expect(storage.changeFile("a/count", 100, refuse)).rejects.toThrow("not this one");
       await expect(storage.changeFile("a/none", 100, onceMore)).rejects.toSatisfy(storageErrors.notFound.is);
       expect(await content(storage, "a/count")).toBe("20");
+    });
+
+    test("are safe in a directory while somebody works in it, also one that was not there", async () => {
+      const steps: string[] = [];
+      const work = (name: string) => async (): Promise<string> => {
+        steps.push(`${name} begins`);
+        await storage.replaceFile("busy/file", name);
+        steps.push(`${name} ends`);
+        return name;
+      };
+      expect(await Promise.all(["a", "b", "c"].map((name) => storage.exclusively("busy", work(name))))).toEqual(["a", "b", "c"]);
+      // Whoever comes first: nobody began while another one was at work.
+      for (let at = 0; at < steps.length; at += 2) expect(steps[at + 1]).toBe(steps[at]?.replace("begins", "ends"));
+      const failing = storage.exclusively("busy", () => Promise.reject(new Error("in vain")));
+      await expect(failing).rejects.toThrow("in vain");
+      await storage.exclusively("busy", async () => undefined);
     });
 
     test.each(["replaceFile", "renewFile"] as const)("are replaced as a whole by %s", async (replace) => {
@@ -407,6 +447,20 @@ describe.each(drivers)("a storage: $name", ({ open }) => {
     });
   });
 
+  test("files and trees get another path, once, and never that of something else", async () => {
+    await put(storage, "a/tree/file", "content");
+    await put(storage, "other", "x");
+    expect(await storage.move("a/tree", "b/c/tree")).toBe(true);
+    expect(await storage.move("a/tree", "b/c/tree")).toBe(false);
+    expect((await storage.readFile("b/c/tree/file", 100)).toString()).toBe("content");
+    expect(await storage.list("a")).toEqual([]);
+    for (const to of ["other", "b/c"]) {
+      await expect(storage.move("b/c/tree/file", to)).rejects.toSatisfy(storageErrors.exists.is);
+    }
+    expect(await storage.move("b/c/tree/file", "file")).toBe(true);
+    expect((await storage.readFile("file", 100)).toString()).toBe("content");
+  });
+
   test("no path leads out of the storage", async () => {
     const bad = ["..", "../x", "a/../b", "/etc/passwd", "a//b", "a/", "./a", ".", "", "a\0b", "a/./b"];
     for (const path of bad) {
@@ -420,6 +474,8 @@ describe.each(drivers)("a storage: $name", ({ open }) => {
         () => storage.removeFile(path),
         () => storage.makeDirectory(path),
         () => storage.hideTree(path),
+        () => storage.move(path, "x"),
+        () => storage.move("x", path),
       ];
       for (const call of calls)
         await expect(call(), JSON.stringify(path)).rejects.toSatisfy(storageErrors.pathRefused.is);

@@ -32,6 +32,10 @@ export interface TakenBackup {
   readonly start: string;
   readonly end: string;
   readonly minorVersion: number;
+  /** Default 15. */
+  readonly majorVersion?: number;
+  /** Label of the backup that this one continues. */
+  readonly parent?: string;
   /** Bytes of a WAL segment. */
   readonly segmentSize: number;
 }
@@ -106,7 +110,7 @@ export async function layBackup(
     const name = relative + (plainNames.has(relative.slice("data/".length)) ? "" : suffix);
     const older = join(root, server, "backup", previous?.label ?? "", name);
     const same =
-      manifest.has(inManifest) && before.get(inManifest) === manifest.get(inManifest) && !name.endsWith("backup_label");
+      manifest.has(inManifest) && before.get(inManifest) === manifest.get(inManifest) && !/backup_label$|INCREMENTAL\./.test(name);
     if (same && existsSync(older)) {
       symlinkSync(older, join(home, name));
       digests.push(`${sha512(readFileSync(older))} *./${name}`);
@@ -141,7 +145,7 @@ export async function layBackup(
 }
 
 function infoOf(
-  { label, start, end, minorVersion, segmentSize, tablespaces }: TakenBackup,
+  { label, start, end, majorVersion = 15, minorVersion, parent, segmentSize, tablespaces }: TakenBackup,
   { compression, encryption }: PgmonetaForm,
 ): string {
   const code = ["none", "gzip", "zstd", "lz4", "bzip2"].indexOf(compression);
@@ -169,7 +173,7 @@ function infoOf(
     "RESTORE=8052736",
     "BIGGEST_FILE=745472",
     ...[...timings, ...more].map((name) => `${name}ELAPSED=0.5000`),
-    "MAJOR_VERSION=15",
+    `MAJOR_VERSION=${majorVersion}`,
     `MINOR_VERSION=${minorVersion}`,
     "KEEP=0",
     `TABLESPACES=${tablespaces.length}`,
@@ -185,8 +189,8 @@ function infoOf(
     `CHKPT_WALPOS=${start}`,
     "START_TIMELINE=1",
     "END_TIMELINE=1",
-    "TYPE=0",
-    "PARENT=",
+    `TYPE=${parent === undefined ? 0 : 1}`,
+    `PARENT=${parent ?? ""}`,
     "COMMENTS=",
     "EXTRA=",
     "",

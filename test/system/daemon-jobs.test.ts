@@ -79,7 +79,7 @@ describe("a job", () => {
     expect(await ask(daemon, "cancel", "slow", String(waiting?.["Job"]))).toMatchObject({
       Cancelled: [{ Command: "backup" }],
     });
-    expect((await outcomeOf(second)).outcome).toMatchObject({ Status: false, Code: "JOB_CANCELLED" });
+    expect((await outcomeOf(second)).outcome).toMatchObject({ Status: false, Code: "JOB_NOT_BEGUN" });
     expect(await jobsOf("slow")).toHaveLength(1);
 
     const third = await startBackup("slow");

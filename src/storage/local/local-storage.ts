@@ -14,9 +14,10 @@ import { appendDurableLine, createDurableFile, removeName, syncStoredFile } from
 import type { FileCalls } from "./file-calls.ts";
 import { systemCalls } from "./file-calls.ts";
 import { openFileReader, readSmallFile } from "./file-reader.ts";
-import { hidePath, isThere } from "./hide.ts";
+import { hidePath, isThere, movePath } from "./hide.ts";
 import { createPlace, fileMode } from "./place.ts";
 import { openReserve } from "./reserve.ts";
+import { replaceLinks } from "./replace-links.ts";
 import { isSameFile } from "./same-file.ts";
 import { openStoredTree } from "./stored-tree.ts";
 
@@ -134,6 +135,10 @@ export function openLocalStorage(root: string, options: LocalStorageOptions = {}
       withDirectory(place, parentPath(checkTextPath(path)) ?? "", async () =>
         replaceFile(path, change(await readSmallFile(place, path, maxBytes))),
       ),
+    exclusively: async (path, work) => {
+      await guarded(() => makeDirectory(checkTextPath(path)));
+      return withDirectory(place, path, work);
+    },
     appendLine: async (path, line) => guarded(() => reserve.spend(() => appendDurableLine(place, checkPath(path), line))),
     openFile: async (path) => openFileReader(place, checkPath(path)),
     readFile: async (path, maxBytes) => readSmallFile(place, checkPath(path), maxBytes),
@@ -145,9 +150,18 @@ export function openLocalStorage(root: string, options: LocalStorageOptions = {}
       const target = await attempting("follow the link", place.absolute(path), () => calls.readlink(place.bytes(path)));
       return pathFromBytes(target);
     },
+    replaceLinks: async (links, temporary) => guarded(() => replaceLinks(place, reserve, links, temporary)),
     makeDirectory: async (path) => guarded(() => makeDirectory(checkPath(path))),
     syncFile: async (path) => syncStoredFile(place, checkPath(path)),
     removeFile: async (path) => removeName(place, checkPath(path)),
+    move: async (from, to) =>
+      guarded(() =>
+        reserve.spend(async () => {
+          checkTextPath(from);
+          await place.makeAll(parentPath(checkTextPath(to)) ?? "", true);
+          return movePath(place, from, to);
+        }),
+      ),
     hideTree: async (path) => reserve.spend(() => hidePath(place, checkTextPath(path))),
     removeTree,
     freeSpace: (path = "") => freeSpace(place.absolute(path)),

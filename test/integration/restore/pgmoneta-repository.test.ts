@@ -1,4 +1,4 @@
-/** Repositories that pgmoneta 0.22 wrote, in all its forms: restored without it, moved, archived; and what is refused of them. */
+/** Repositories that pgmoneta 0.22 wrote, in all its forms: restored without it, verified, moved, archived, thinned out; and what is refused of them. */
 import { execFileSync } from "node:child_process";
 import {
   existsSync,
@@ -10,15 +10,21 @@ import {
   truncateSync,
   unlinkSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
 import { archive, ownAccount } from "../../../src/archive/index.ts";
 import { commonErrors } from "../../../src/common/index.ts";
 import { deriveMasterKey, type KeyRing, type MasterKey } from "../../../src/encryption/index.ts";
+import { deleteBackup } from "../../../src/job/delete.ts";
+import type { JobEnvironment } from "../../../src/job/job.ts";
+import { silentLogger } from "../../../src/log/index.ts";
 import { openCatalog } from "../../../src/repository/index.ts";
-import { openClusterStream, restore, type RestoreOptions } from "../../../src/restore/index.ts";
+import { consistencyHistory, openClusterStream, restore, type RestoreOptions } from "../../../src/restore/index.ts";
+import { nothingInUse, runRetention } from "../../../src/retention/index.ts";
 import { openLocalStorage } from "../../../src/storage/index.ts";
+import { verify, type VerifyReport } from "../../../src/verify/index.ts";
 import { insertMarkers, markersIn } from "../../support/marker-table.ts";
 import { layBackup, layWal, type PgmonetaForm, type TakenBackup } from "../../support/pgmoneta-repository.ts";
 import { createCluster, type Cluster } from "../../support/postgres-cluster.ts";
@@ -142,6 +148,15 @@ function optionsFor(root: string, more: Partial<RestoreOptions> = {}): RestoreOp
   };
 }
 
+function verifyIn(root: string, backup: string, more: Partial<RestoreOptions> = {}): Promise<VerifyReport> {
+  const { storage, server, keys } = optionsFor(root, more);
+  return verify({ storage, server, backup, workers: 2, rateBytes: 0, keys, historyOf: consistencyHistory }, dependencies());
+}
+
+/** What a verification found, in short. */
+const foundIn = async (root: string, backup: string): Promise<string[]> =>
+  (await verifyIn(root, backup)).findings.map(({ kind, path, harmful }) => `${kind} ${path}${harmful ? "" : " (harmless)"}`);
+
 const { describe, it } = requires("pg_basebackup", "postgres-15", "zstd", "bzip2");
 
 describe("a backup that pgmoneta took", () => {
@@ -151,7 +166,7 @@ describe("a backup that pgmoneta took", () => {
     ["gzip", "aes-128-gcm"],
     ["bzip2", "aes-192-gcm"],
   ] as const) {
-    it(`is restored byte for byte (${compression}, ${encryption})`, async () => {
+    it(`is restored byte for byte, and verified (${compression}, ${encryption})`, async () => {
       const root = await lay({ compression, encryption }, false);
       const { plan } = await restore(optionsFor(root, { position: "immediate" }), dependencies());
       expect(plan.backup.label).toBe(second.label);
@@ -159,6 +174,10 @@ describe("a backup that pgmoneta took", () => {
         expect(readFileSync(join(plan.directory, path)).equals(readFileSync(join(second.data, path))), path).toBe(true);
       }
       expect(readdirSync(join(plan.directory, "pg_wal")).length).toBeGreaterThan(0);
+      const report = await verifyIn(root, second.label);
+      expect(report).toMatchObject({ hash: "sha512", findings: [], findingCount: 0, unread: [], skipped: 0 });
+      expect(report.files).toBe(plan.files);
+      expect(report.segments).toBeGreaterThan(0);
     });
   }
 
@@ -182,6 +201,11 @@ describe("a backup that pgmoneta took", () => {
       } finally {
         await earlier.destroy();
       }
+      for (const label of [first.label, second.label]) expect(await foundIn(root, label)).toEqual([]);
+      // With another key everything looks damaged, and nothing is.
+      const other = await deriveMasterKey("another pass phrase", Buffer.alloc(16, 1));
+      const ring: KeyRing = Object.assign(() => undefined, { master: other });
+      await expect(verifyIn(root, second.label, { keys: async () => ring })).rejects.toMatchObject({ code: "ENCRYPTION_KEY_UNKNOWN" });
     } finally {
       rmSync(root, { recursive: true });
     }
@@ -244,11 +268,15 @@ describe("a backup that pgmoneta took", () => {
     const whole = readFileSync(stored);
     truncateSync(stored, statSync(stored).size - 1);
     // The second backup has a link to it.
-    for (const label of [first.label, second.label])
+    for (const label of [first.label, second.label]) {
       await expect(attempt(label)).rejects.toMatchObject({ code: "STORED_FILE_DAMAGED" });
+      expect(await foundIn(root, label)).toEqual(["changed data/base/1/1259.lz4"]);
+    }
     unlinkSync(stored);
     for (const label of [first.label, second.label])
       await expect(attempt(label)).rejects.toMatchObject({ code: "BACKUP_DAMAGED" });
+    expect(await foundIn(root, first.label)).toEqual(["missing data/base/1/1259"]);
+    expect(await foundIn(root, second.label)).toEqual(["missing data/base/1/1259.lz4"]);
     const link = join(home, second.label, "data/base/1/1259.lz4");
     unlinkSync(link);
     symlinkSync("/etc/passwd", link);
@@ -256,7 +284,43 @@ describe("a backup that pgmoneta took", () => {
       code: "BACKUP_DAMAGED",
       message: expect.stringContaining("/etc/passwd") as string,
     });
+    expect(await foundIn(root, second.label)).toEqual(["missing data/base/1/1259.lz4"]);
     expect(whole.length).toBeGreaterThan(0);
     expect(await openCatalog(openLocalStorage(root), "primary").list()).toHaveLength(2);
+    // All that is wrong is named at once, also what no restore would miss.
+    writeFileSync(join(home, first.label, "backup.manifest"), "other\n");
+    const { firstSegment } = await openCatalog(openLocalStorage(root), "primary").find(first.label);
+    unlinkSync(join(root, "primary", "wal", `${firstSegment}.lz4`));
+    expect((await foundIn(root, first.label)).sort()).toEqual(
+      ["changed backup.manifest (harmless)", `missing ${firstSegment}`, "missing data/base/1/1259"].sort(),
+    );
+  });
+
+  it("goes, by hand or by retention, and the one that has links into it stays whole", async () => {
+    for (const way of ["delete", "retention"] as const) {
+      const root = await lay({ compression: "zstd", encryption: "none" }, true);
+      const storage = openLocalStorage(root);
+      const catalog = openCatalog(storage, "primary");
+      const before = (await catalog.find(second.label)).storedBytes;
+      if (way === "delete") {
+        await catalog.setKeep(first.label, true);
+        const environment = { server: { name: "primary" }, storage, logger: silentLogger, signal: new AbortController().signal, progress: () => undefined, settled: () => undefined };
+        const remove = (force: boolean) => deleteBackup({ command: "delete", backup: first.label, force }, environment as unknown as JobEnvironment);
+        await expect(remove(false)).rejects.toMatchObject({ code: "BACKUP_RETAINED" });
+        await remove(true);
+      } else {
+        const options = { server: "primary", storage, policy: { kind: "count", copies: 1 } as const, minimum: 1, inUse: nothingInUse, dryRun: false };
+        const { plan } = await runRetention(options, { ...dependencies(), progress: () => undefined, settled: () => undefined });
+        expect(plan.map(({ label, keep }) => [label, keep])).toEqual([[first.label, false], [second.label, true]]);
+      }
+      expect((await catalog.entries()).map(({ label, state }) => [label, state])).toEqual([[second.label, "valid"]]);
+      expect((await catalog.find(second.label)).storedBytes).toBeGreaterThan(before + 1024 * 1024);
+      expect(await foundIn(root, second.label)).toEqual([]);
+      const { plan } = await restore(optionsFor(root, { position: "immediate" }), dependencies());
+      for (const path of ["global/1262", "base/1/1259", "PG_VERSION"])
+        expect(readFileSync(join(plan.directory, path)).equals(readFileSync(join(second.data, path))), path).toBe(true);
+      // pgmoneta's own list still agrees with every file.
+      execFileSync("sha512sum", ["--quiet", "-c", "backup.sha512"], { cwd: join(root, "primary/backup", second.label) });
+    }
   });
 });

@@ -121,9 +121,8 @@ export async function createRig(cluster: Cluster, options: RigOptions = {}): Pro
     caughtUp,
     async archive(spec) {
       const full: PipelineSpec = { compression: "zstd", encryption: "none", ...spec };
-      const dataKey = full.encryption === "none" ? undefined : await keys.current();
       const { segments } = await runArchiver(
-        { server, storage, spec: full, dataKey, hash: "sha256", workers: 2, idleMs: 0 },
+        { server, storage, spec: full, keys, hash: "sha256", workers: 2, idleMs: 0 },
         { clock: systemClock, logger: silentLogger, signal: new AbortController().signal, onSegment: () => () => undefined, archived: () => undefined },
       );
       return segments;

@@ -27,8 +27,9 @@ async function endAtBoundary(receiving: Receiving): Promise<string[]> {
 }
 
 async function archive(receiving: Receiving): Promise<void> {
+  const key = createDataKey();
   await runArchiver(
-    { server: "primary", storage: receiving.storage, spec: { compression: "zstd", encryption: "aes-256-gcm" }, dataKey: createDataKey(), hash: "sha512", workers: 1, idleMs: 1 },
+    { server: "primary", storage: receiving.storage, spec: { compression: "zstd", encryption: "aes-256-gcm" }, keys: { currentId: async () => key.id, current: async () => key, ring: async () => (id) => (id === key.id ? key : undefined) }, hash: "sha512", workers: 1, idleMs: 1 },
     { clock: systemClock, logger: silentLogger, signal: new AbortController().signal, onSegment: () => () => undefined, archived: () => undefined },
   );
 }

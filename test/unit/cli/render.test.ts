@@ -72,7 +72,8 @@ const busy = {
     { ...aged, badPages: 3, keep: true },
     { ...older, valid: false, problem: "its backup.info cannot be read" },
   ],
-  jobs: [job, { ...job, id: "8", state: "waiting" as const, reason: "waits for job 7" }],
+  jobs: [job, { ...job, id: "8", state: "waiting" as const, reason: "waits for job 7", place: 1 }],
+  waiting: 1,
   active: { ...server.active, backup: true },
   problems: [
     problem,
@@ -136,7 +137,7 @@ const answers: Readonly<Partial<Record<CommandName, JsonObject>>> = {
         storedBytes: 1,
       },
     ],
-    wal: [{ timeline: 1, from: "0/1000000", to: "0/5000000", files: 4, bytes: 67_108_864n }],
+    wal: [{ lineage: null, timeline: 1, from: "0/1000000", to: "0/5000000", files: 4, bytes: 67_108_864n }],
     warnings: [],
   }),
   mode: modeResponse(primary, false),
@@ -375,8 +376,8 @@ describe("progress", () => {
   });
 
   it("says why a job waits", () => {
-    expect(progressLine({ ...view, state: "waiting", reason: "waits for job 3" }, 80)).toBe(
-      "backup (job 7): waiting, waits for job 3",
+    expect(progressLine({ ...view, state: "waiting", reason: "waits for job 3", place: 2 }, 80)).toBe(
+      "backup (job 7): waiting, waits for job 3, number 2 in line",
     );
   });
 
@@ -393,6 +394,7 @@ describe("progress", () => {
       elapsedMs: fc.nat(),
       remainingMs: fc.option(fc.nat(), { nil: undefined }),
       reason: fc.option(fc.string({ unit: "binary" }), { nil: undefined }),
+      place: fc.option(fc.nat(), { nil: undefined }),
     });
     fc.assert(
       fc.property(jobs, fc.integer({ min: 10, max: 200 }), (any, width) => {

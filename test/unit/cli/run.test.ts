@@ -51,7 +51,7 @@ async function startDaemon(handle: ManagementHandler = answering, keyFile?: stri
   const key = keyFile === undefined ? undefined : await readMasterKey(keyFile);
   server = await createManagementServer({
     socketPath: join(directory, ".s.pgmoneta"),
-    masterKey: () => key,
+    masterKeys: async () => (key === undefined ? [] : [key]),
     logger: silentLogger,
     handle: (request, session) => {
       requests.push(request);

@@ -256,25 +256,46 @@ describe("keys that belong together", () => {
   });
 });
 
+describe("a server that follows another one", () => {
+  const section = (name: string, follow: string): string => `[${name}]\nhost = h\nport = 5432\nuser = u\nwal_slot = ${name}\n${follow}`;
+  test.each([
+    ["itself", "follow = primary", "", "pgmoneta.conf:10: follow: expected another server, found the name of this one"],
+    ["one that is not there", "follow = other", "", 'pgmoneta.conf:10: follow: expected the name of another server section, found "other"'],
+    [
+      "one that follows it in turn",
+      "follow = second",
+      section("second", "follow = primary"),
+      'pgmoneta.conf:10: follow: expected a server that follows none, because one that follows does not stream all the time; found "second", which follows [primary] in turn',
+    ],
+    [
+      "one that follows a third one",
+      "follow = second",
+      `${section("second", "follow = third")}\n${section("third", "")}`,
+      'pgmoneta.conf:10: follow: expected a server that follows none, because one that follows does not stream all the time; found "second", which follows [third]',
+    ],
+  ])("cannot follow %s", async (_, own, more, message) => {
+    const [problem] = await refusal(`${file("", own)}\n${more}`);
+    expect(problem).toBe(message);
+  });
+  test("is told which one", async () => {
+    const { configuration } = await load(`${file("", "follow = second")}\n${section("second", "")}`);
+    expect(configuration.servers.map(({ name, follow }) => [name, follow])).toEqual([["primary", "second"], ["second", undefined]]);
+  });
+});
+
 describe("features that are not there", () => {
   test.each([
     ["storage_engine = s3", ""],
     ["storage_engine = local, s3", ""],
-    ["", "follow = other"],
-    ["", "hot_standby = /copy"],
-    ["", "hot_standby_overrides = /copy"],
-    ["", "hot_standby_tablespaces = a -> b"],
-    ["", "extra = /etc/hosts"],
   ])("what would protect less than asked for is refused: %s%s", async (main, own) => {
     const [problem, ...more] = await refusal(file(main, own));
     expect(problem).toMatch(/^pgmoneta\.conf:\d+: \w+: expected the key not to be set: .* this version/);
     expect(more).toEqual([]);
   });
   test("except offline, where the old backups are all that matters", async () => {
-    const loaded = await load(file("storage_engine = local, s3", "hot_standby = /copy\n"), { purpose: "offline" });
+    const loaded = await load(file("storage_engine = local, s3"), { purpose: "offline" });
     expect(warningsOf(loaded).map((warning) => warning.split(":").slice(1, 4).join(":"))).toEqual([
       "5: storage_engine: not active",
-      "11: hot_standby: not active",
     ]);
   });
   test("what only lacks an effect is reported", async () => {

@@ -128,6 +128,19 @@ describe("a file is converted in place", () => {
   });
 });
 
+test("what was sealed with a master key that was replaced is opened by that one, whatever its cipher, and by no other", async () => {
+  const [now, older, stranger] = [1, 2, 3].map((byte): MasterKey => ({ material: Buffer.alloc(64, byte) }));
+  if (now === undefined || older === undefined || stranger === undefined) throw new Error("there are three keys");
+  const ring = Object.assign(() => undefined, { master: now, formerMasters: [older, master] });
+  for (const [key, cipher] of [[master, "aes-192-gcm"], [now, "aes-256-gcm"], [older, "aes-128-gcm"], [master, "aes-256-gcm"]] as const) {
+    const { directory, file } = place("f.aes", sealMessage(key, cipher, plain));
+    await run("decrypt", file, { keys: async () => ring });
+    expect(readFileSync(join(directory, "f")).equals(plain)).toBe(true);
+  }
+  const { file } = place("f.aes", sealMessage(stranger, "aes-256-gcm", plain));
+  await expect(run("decrypt", file, { keys: async () => ring })).rejects.toMatchObject({ code: "CONVERT_FILE_DAMAGED" });
+});
+
 describe("a conversion is refused, and everything stays as it was", () => {
   const refusals: [what: string, conversion: Conversion, name: string, code: string][] = [
     ["to compress what is compressed", "compress", "f.gz", "CONVERT_NAME"],

@@ -70,6 +70,7 @@ export const server: ServerDetails = {
   hotStandbySize: 0,
   retention: { days: 7, weeks: 4, months: 12, years: 5 },
   active: { archive: false, backup: false, delete: false, restore: false, retention: false },
+  waiting: 0,
   stream: {
     state: "streaming",
     slot: "repl",

@@ -124,7 +124,7 @@ describe("response documents", () => {
       bytesPerSecond: 240.4,
       remainingMs: 1_600,
     };
-    const waiting: JobSummary = { ...job, id: "8", state: "waiting", phase: "none", reason: "waits for job 7" };
+    const waiting: JobSummary = { ...job, id: "8", state: "waiting", phase: "none", reason: "waits for job 7", place: 1 };
     expect(progressResponse(primary, [job, waiting])).toMatchObject({
       ProgressState: 1,
       Done: 600,
@@ -133,7 +133,7 @@ describe("response documents", () => {
       Percentage: 60,
       Remaining: { string_value: "2s", value: 2 },
       Job: "7",
-      Jobs: [{ Job: "7" }, { Job: "8", State: "waiting", Reason: "waits for job 7" }],
+      Jobs: [{ Job: "7" }, { Job: "8", State: "waiting", Reason: "waits for job 7", Place: 1 }],
     });
     expect(cancelResponse(primary, [{ id: "7", command: "backup" }])).toMatchObject({
       Cancelled: [{ Job: "7", Command: "backup" }],

@@ -120,6 +120,22 @@ describe("the catalog", () => {
     expect((await catalog().entries())[2]?.problem).toMatch(/backup\.sha256/);
   });
 
+  test.each(["", "backup.info", "backup.sha256"])("does not list a backup that goes out of view before its %s is looked at", async (file) => {
+    const [staying, going] = ["20260101000000", "20260101000001"];
+    for (const label of [staying, going]) await store({ label });
+    const path = `primary/backup/${going}${file === "" ? "" : `/${file}`}`;
+    const { storage } = repository;
+    const watched = {
+      ...storage,
+      async stat(looked: string) {
+        if (looked === path) await hideBackup(storage, "primary", going).catch(() => undefined);
+        return storage.stat(looked);
+      },
+    };
+    const entries = await openCatalog(watched, "primary").entries();
+    expect(entries.map(({ label, state }) => [label, state])).toEqual([[staying, "valid"]]);
+  });
+
   test("lists damaged backups as damaged, and the others stay usable", async () => {
     await store({ label: "20260101000000" });
     await store({ label: "20260101000001" });

@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { lsn, timelineId, type Lsn, type TimelineHistory } from "../../../src/postgres/index.ts";
 import { openWalInventory, serverLayout, type WalRange } from "../../../src/repository/index.ts";
 import { unneededWal } from "../../../src/retention/index.ts";
-import { labelsInUse } from "../../../src/supervisor/retention-runs.ts";
 import { eachTestHasARepository } from "../repository/test-repository.ts";
 import { entry, segmentSize, type Wish } from "./backups.ts";
 
@@ -44,6 +43,18 @@ describe("WAL", () => {
     expect(unneededWal({ ...rest, kept: [backup({ segment: 9 })], recovery: [], stored: [range(1, 5, 40)] })).toEqual(
       [],
     );
+  });
+
+  it("that a running backup needs stays, with all of the timelines that may go on from there", () => {
+    const recent = backup({ segment: 20 });
+    const onTwo = backup({ segment: 30, timeline: 2 });
+    const stored = [range(1, 5, 40), range(2, 25, 40)];
+    const inUse = [{ timeline: timelineId(1), from: lsn(at(12) + 40n) }];
+    const histories = new Map([[timelineId(2), history(2, 1, 25)]]);
+    const plan = { ...rest, histories, live: timelineId(2), stored };
+    expect(unneededWal({ ...plan, kept: [recent], recovery: [recent], inUse })).toEqual([range(1, 5, 12)]);
+    expect(unneededWal({ ...plan, kept: [onTwo], recovery: [onTwo], inUse })).toEqual([range(1, 5, 12)]);
+    expect(unneededWal({ ...plan, kept: [onTwo], recovery: [onTwo] })).toEqual([range(1, 5, 40), range(2, 25, 30)]);
   });
 
   it("of timelines goes only where they lead nowhere and are not received any more", () => {
@@ -102,27 +113,5 @@ describe("what was pruned", () => {
       complete: false,
       reason: "it is not in the repository",
     });
-  });
-});
-
-describe("what a job works with", () => {
-  it("is the backup it names, by whatever word, but for one whose deletion is wanted (E05)", () => {
-    const entries = [
-      entry({ at: Date.UTC(2026, 1, 1) }),
-      entry({ at: Date.UTC(2026, 1, 2), state: "invalid" }),
-      entry({ at: Date.UTC(2026, 1, 3) }),
-    ];
-    const restoring = (backup: string) =>
-      ({
-        request: { command: "restore", backup, position: null, directory: "/r", dryRun: false, copyWal: false },
-      }) as unknown as Parameters<typeof labelsInUse>[0][number];
-    expect(labelsInUse(["oldest", "newest", "20260202000000"].map(restoring), entries)).toEqual([
-      "20260201000000",
-      "20260203000000",
-      "20260202000000",
-    ]);
-    expect(labelsInUse([{ request: { command: "delete", backup: "20260201000000", force: false } }], entries)).toEqual(
-      [],
-    );
   });
 });

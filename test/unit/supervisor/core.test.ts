@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Configuration } from "../../../src/config/index.ts";
 import { openLocalStorage } from "../../../src/storage/index.ts";
 import { createCore } from "../../../src/supervisor/core.ts";
+import { noMasterKey } from "../../../src/supervisor/live-master-key.ts";
 import { createManualClock, createRecordingLogger } from "./stand-ins.ts";
 
 let directory: string;
@@ -24,7 +25,7 @@ describe("a damaged file that says whether a server is offline", () => {
     const core = await createCore(
       {
         configuration: { main, servers } as unknown as Configuration,
-        masterKey: undefined,
+        masterKey: noMasterKey,
         version: "0",
         clock: createManualClock(),
         logger,

@@ -17,6 +17,7 @@ function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.res
   const { spawn, processes } = createSpawner();
   const segment = createSegment({ servers: 2, jobs: records });
   const ended: [number, string][] = [];
+  const narrowed: number[] = [];
   const jobs = createJobs({
     segment,
     clock,
@@ -28,6 +29,7 @@ function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.res
     onArchived: () => undefined,
     findDone,
     onEnd: (job: Job, outcome: JobOutcome) => ended.push([job.id, outcome.state]),
+    onNarrowed: (job: Job) => narrowed.push(job.id),
     cancelGraceMs: 10_000,
   });
   const process = (index: number): StandInProcess => {
@@ -37,7 +39,7 @@ function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.res
   };
   const told = (index: number): ToJob["type"][] => process(index).told.map((message) => message.type);
   const reader = openStateReader(segment);
-  return { jobs, clock, process, processes, ended, lines, reader, told };
+  return { jobs, clock, process, processes, ended, narrowed, lines, reader, told };
 }
 
 describe("a job", () => {
@@ -154,10 +156,64 @@ describe("a job", () => {
   it("that waits is cancelled without ever running", async () => {
     const { jobs, processes } = setUp();
     jobs.submit("primary", backup);
-    const waiting = jobs.submit("primary", backup);
-    waiting.cancel("an operator");
-    expect((await waiting.done).state).toBe("cancelled");
-    expect([processes.length, jobs.active("primary")]).toEqual([1, [jobs.get(1)]]);
+    const waiting = [1, 2].map(() => jobs.submit("primary", backup));
+    expect([jobs.get(1), ...waiting].map((job) => job && jobs.placeInLine(job))).toEqual([undefined, 1, 2]);
+    const [first, second] = waiting as [Job, Job];
+    first.cancel("an operator cancelled it");
+    expect(await first.done).toMatchObject({
+      state: "cancelled",
+      error: {
+        code: "JOB_NOT_BEGUN",
+        message: "the backup of primary waited in line and never began: an operator cancelled it",
+      },
+    });
+    expect([processes.length, jobs.active("primary"), jobs.placeInLine(second)]).toEqual([1, [jobs.get(1), second], 1]);
+  });
+});
+
+const [older, newer] = ["20261120090136", "20261121090136"] as const;
+const deletionOf = (label: string): JobRequest => ({ command: "delete", backup: label, force: false });
+const verificationOf = (which: string): JobRequest => ({ command: "verify", backup: which, all: false, schedule: null });
+
+describe("a backup in use", () => {
+  it("is deleted when its reader has ended, another one at once, and nobody begins to read what is being deleted", async () => {
+    const { jobs, process, processes, narrowed } = setUp();
+    const reading = jobs.submit("primary", verificationOf(older));
+    const [other, same] = [jobs.submit("primary", deletionOf(newer)), jobs.submit("primary", deletionOf(older))];
+    expect([other.state, jobs.blockers(same)]).toEqual(["starting", [reading, other]]);
+    const late: JobRequest = { command: "archive", backup: newer, position: null, directory: "/a" };
+    const reader = jobs.submit("primary", late);
+    expect(jobs.blockers(reader)).toEqual([other]);
+    process(1).say({ type: "settled" });
+    await other.settled;
+    expect([narrowed, reader.state, same.state]).toEqual([[2], "starting", "waiting"]);
+    process(1).end({ signal: "SIGKILL" });
+    await other.done;
+    process(0).end({ signal: "SIGKILL" });
+    await reading.done;
+    expect([same.state, processes.length]).toEqual(["starting", 4]);
+  });
+
+  it("may be any one until its reader says which: what is to be deleted waits so long", () => {
+    const { jobs, process } = setUp();
+    const reading = jobs.submit("primary", verificationOf("newest"));
+    const deletion = jobs.submit("primary", deletionOf(older));
+    expect([reading.backups, jobs.blockers(deletion)]).toEqual(["all", [reading]]);
+    // Who comes later and may choose freely need not wait for a deletion that waits itself.
+    const drill: JobRequest = { command: "archive", backup: "newest", position: null, directory: "/a" };
+    expect(jobs.submit("primary", drill).state).toBe("starting");
+    process(0).say({ type: "uses", backups: [newer], wal: [] });
+    process(1).say({ type: "uses", backups: [newer], wal: [] });
+    expect(deletion.state).toBe("starting");
+  });
+
+  it("is whatever a running backup links to, and the WAL from where it began", () => {
+    const { jobs, process } = setUp();
+    const job = jobs.submit("primary", backup);
+    expect([job.backups, job.wal]).toEqual(["all", "all"]);
+    process(0).say({ type: "uses", backups: [newer], wal: [{ timeline: 3, from: "1/A0000028" }] });
+    expect([job.backups, job.wal]).toEqual([new Set([newer]), [{ timeline: 3, from: "1/A0000028" }]]);
+    expect(jobs.submit("primary", deletionOf(newer)).state).toBe("waiting");
   });
 });
 
@@ -209,7 +265,7 @@ describe("the jobs of the daemon", () => {
   });
 
   it("are cancelled when the daemon stops, except a deletion that runs, which is waited for", async () => {
-    const { jobs, process, told } = setUp();
+    const { jobs, process, told, lines } = setUp();
     const deletion = jobs.submit("primary", removal);
     const other = jobs.submit("other", backup);
     const waiting = jobs.submit("primary", removal);
@@ -217,7 +273,10 @@ describe("the jobs of the daemon", () => {
     let drained = false;
     const drain = jobs.drain("the daemon stops").then(() => (drained = true));
     expect(() => jobs.submit("primary", backup)).toThrow(expect.objectContaining({ code: "DAEMON_STOPPING" }));
-    expect((await waiting.done).state).toBe("cancelled");
+    expect(await waiting.done).toMatchObject({ state: "cancelled", error: { code: "JOB_NOT_BEGUN" } });
+    expect(lines.filter(({ level }) => level === "warn").map(({ message }) => message)).toContain(
+      "job 3: the delete of primary waited in line and never began: the daemon stops",
+    );
     expect([told(0), told(1)]).toEqual([["cancel"], ["cancel", "cancel"]]);
     process(1).say({ type: "failed", error: errorToRecord(commonErrors.aborted("stopped")) });
     process(1).end({ code: 1 });
@@ -246,6 +305,7 @@ describe("the jobs of the daemon", () => {
       onArchived: () => undefined,
       findDone: () => Promise.resolve(undefined),
       onEnd: () => undefined,
+      onNarrowed: () => undefined,
       cancelGraceMs: 1,
     });
     const job = jobs.submit("primary", backup);

@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/common/index.ts";
-import { createDataKey } from "../../../src/encryption/index.ts";
+import { createDataKey, type DataKey } from "../../../src/encryption/index.ts";
 import { silentLogger } from "../../../src/log/index.ts";
 import { readStoredFile, type PipelineSpec } from "../../../src/pipeline/index.ts";
 import { openServerIdentity, openWalInventory } from "../../../src/repository/index.ts";
 import type { DurableSink, Storage } from "../../../src/storage/index.ts";
-import { runArchiver, type ArchiverDependencies, type ArchiverResult } from "../../../src/wal/index.ts";
+import { runArchiver, type ArchiverDependencies, type ArchiverKeys, type ArchiverResult } from "../../../src/wal/index.ts";
 import { collect, sampleBytes } from "../../support/sample-bytes.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { eachTestHasARepository } from "../repository/test-repository.ts";
@@ -16,6 +16,12 @@ import { segmentOf } from "./stored-wal.ts";
 
 const repository = eachTestHasARepository();
 const dataKey = createDataKey();
+/** The keys of a server, of which the first is in use. */
+const keysOf = (...all: readonly DataKey[]): ArchiverKeys => ({
+  currentId: async () => all[0]?.id,
+  current: async () => all[0] ?? Promise.reject(new Error("there is no key")),
+  ring: async () => (id) => all.find((key) => key.id === id),
+});
 const zstd: PipelineSpec = { compression: "zstd", encryption: "none" };
 const sealed: PipelineSpec = { compression: "gzip", encryption: "aes-256-gcm" };
 const plain: PipelineSpec = { compression: "none", encryption: "none" };
@@ -33,11 +39,12 @@ interface Run extends Partial<ArchiverDependencies> {
   readonly spec?: PipelineSpec;
   readonly storage?: Storage;
   readonly idleMs?: number;
+  readonly keys?: ArchiverKeys;
 }
 
-function archive({ spec = zstd, storage = repository.storage, idleMs = 1, ...deps }: Run = {}): Promise<ArchiverResult> {
+function archive({ spec = zstd, storage = repository.storage, idleMs = 1, keys = keysOf(dataKey), ...deps }: Run = {}): Promise<ArchiverResult> {
   return runArchiver(
-    { server: "primary", storage, spec, dataKey, hash: "sha256", workers: 2, idleMs },
+    { server: "primary", storage, spec, keys, hash: "sha256", workers: 2, idleMs },
     {
       clock: systemClock,
       logger: silentLogger,
@@ -218,6 +225,36 @@ describe("the archiver", () => {
     });
     expect(done).toEqual([7, 9].map((number) => segmentOf(1, number)));
     expect(await names()).toEqual([`${segmentOf(1, 7)}.zstd`, segmentOf(1, 8), `${segmentOf(1, 9)}.zstd`]);
+  });
+
+  it("encrypts what comes after a rotation of the data key with the new one, and reads what it left before", async () => {
+    const rotated = createDataKey();
+    let all: readonly DataKey[] = [dataKey];
+    const keys: ArchiverKeys = {
+      currentId: () => keysOf(...all).currentId(),
+      current: () => keysOf(...all).current(),
+      ring: () => keysOf(...all).ring(),
+    };
+    await raw(7, 8);
+    await archive({
+      spec: sealed,
+      keys,
+      archived: () => {
+        all = [rotated, dataKey];
+      },
+    });
+    const used = await Promise.all(
+      [7, 8].map(async (number) => (await readFile(repository.storage.absolutePath(file(`${segmentOf(1, number)}.gz.aes`)))).toString("hex", 12, 28)),
+    );
+    expect(used).toEqual([dataKey.id, rotated.id]);
+    // A form that the key so far sealed is compared, and kept as it is.
+    const before = await readFile(repository.storage.absolutePath(file(`${segmentOf(1, 7)}.gz.aes`)));
+    await repository.put(file(segmentOf(1, 7)), content(7));
+    await archive({ spec: sealed, keys });
+    expect((await readFile(repository.storage.absolutePath(file(`${segmentOf(1, 7)}.gz.aes`)))).equals(before)).toBe(true);
+    await repository.storage.removeTree("primary/wal_index");
+    await repository.put(file(segmentOf(1, 7)), content(99));
+    await expect(archive({ spec: sealed, keys })).rejects.toMatchObject({ code: "WAL_SEGMENT_CONFLICT" });
   });
 
   it("stops at once where no segment could be archived", async () => {

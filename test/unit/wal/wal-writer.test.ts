@@ -89,14 +89,31 @@ describe("the writer of a timeline", () => {
     target.close();
   });
 
-  it.each(["", ".zstd", ".gz.aes", ".aes", ".bz2", ".lz4"])("refuses to write a segment again that is stored as <name>%s", (suffix) => {
+  it.each([".zstd", ".gz.aes", ".aes", ".bz2", ".lz4"])("receives a segment beside <name>%s, which the archiver compares with it", (suffix) => {
     directory.put(name(10) + suffix, Buffer.from("kept"));
     const target = writer();
-    expect(() => {
-      target.take(content.subarray(0, megabyte + 1));
-    }).toThrow(code("WAL_SEGMENT_EXISTS"));
-    expect(directory.names()).toEqual([name(9), name(10) + suffix].sort());
+    target.take(content.subarray(0, 2 * megabyte));
+    expect(target.completed).toEqual([name(9), name(10)]);
+    target.close();
+    expect(directory.names()).toEqual([name(9), name(10), name(10) + suffix].sort());
     expect(directory.read(name(10) + suffix).toString()).toBe("kept");
+  });
+
+  it("takes a segment that is stored under its name for the one it received when the bytes are the same, and never touches another", () => {
+    directory.put(name(9), content.subarray(0, megabyte));
+    const target = writer();
+    target.take(content.subarray(0, megabyte));
+    expect([target.completed, target.flushed]).toEqual([[name(9)], BigInt(10 * megabyte)]);
+    const other = Buffer.from(content.subarray(megabyte, 2 * megabyte));
+    other[5] = (other[5] ?? 0) ^ 1;
+    directory.put(name(10), other);
+    expect(() => {
+      target.take(content.subarray(megabyte, 2 * megabyte));
+    }).toThrow(code("WAL_SEGMENT_EXISTS"));
+    expect(target.flushed).toBe(BigInt(10 * megabyte));
+    target.close();
+    expect(directory.names()).toEqual([name(9), name(10), `${name(10)}.partial`]);
+    expect(directory.read(name(10)).equals(other)).toBe(true);
   });
 
   it("gives a segment up when it cannot be synced, and takes nothing more", () => {
