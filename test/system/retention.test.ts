@@ -6,12 +6,15 @@ import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
+import { countFromEnvironment } from "../support/long-run.ts";
 import { insertMarkers, markersIn } from "../support/marker-table.ts";
 import { createCluster, runOnDirectory, type Cluster } from "../support/postgres-cluster.ts";
 import { judgeBackup, remainsIn, segmentsIn } from "../support/repository-judge.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { ask, serverStatus } from "./daemon-observation.ts";
 
+/** More of them by MONETA_INSTANTS. */
+const instants = countFromEnvironment("MONETA_INSTANTS", 2);
 let cluster: Cluster;
 let daemon: Daemon;
 let markers = 0;
@@ -151,7 +154,9 @@ describe("retention", () => {
 
   it("killed at any instant leaves a catalog and files that agree, and goes on at the next run (E08)", async () => {
     const survivors = labels.slice(2);
-    for (const [round, pause] of [40, 150, 260].entries()) {
+    for (let round = 0; round < instants; round += 1) {
+      // From before the first removal to after the last one.
+      const pause = 40 + (round * 220) / Math.max(1, instants - 1);
       const added = await backup();
       survivors.push(added);
       await archived();

@@ -21,7 +21,7 @@ import { createWorld, repositoryFiles, type RepositoryFile, type World } from ".
 import { askVerify } from "../verify/asking.ts";
 import { dependencies, promoted, startOn } from "./rig.ts";
 
-const rounds = countFromEnvironment("MONETA_ROUNDS", 12);
+const rounds = countFromEnvironment("MONETA_ROUNDS", 8);
 const long = rounds > 30;
 /** The short form asks the same each time: who changes nothing about it must not be stopped by what was never met before. */
 const seed = Number(process.env["MONETA_SEED"] ?? (long ? Math.floor(Math.random() * 1e9) : 732_719_364));

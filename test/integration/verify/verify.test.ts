@@ -10,6 +10,7 @@ import { storageErrors, type LocalStorage } from "../../../src/storage/index.ts"
 import { createMasterKey, readMasterKey } from "../../../src/vault/index.ts";
 import type { VerifyState } from "../../../src/verify/index.ts";
 import { corrupt, corruptionKinds } from "../../support/corruption.ts";
+import { countFromEnvironment } from "../../support/long-run.ts";
 import { createCluster, type Cluster } from "../../support/postgres-cluster.ts";
 import { seededNumbers } from "../../support/sample-bytes.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
@@ -195,7 +196,7 @@ describe("what is found", () => {
 });
 
 describe("D10: random corruptions", () => {
-  const rounds = 40;
+  const rounds = countFromEnvironment("MONETA_ROUNDS", 14);
   it(`${rounds} of them: verify and restore say the same, and verify finds each in the backup it is asked about`, async () => {
     const random = seededNumbers(20_261_130);
     const files = repositoryFiles(rig.storage.root, rig.server).filter(({ relative }) => statSync(join(rig.storage.root, rig.server, relative)).size > 0);
