@@ -4,10 +4,10 @@ import { managementErrors } from "../management/index.ts";
 import {
   descendantsOf,
   hideBackup,
-  linkedFrom,
   openCatalog,
   removeHiddenBackup,
   repositoryErrors,
+  takeOverLinks,
   type BackupInfo,
 } from "../repository/index.ts";
 import { jobErrors } from "./errors.ts";
@@ -23,13 +23,15 @@ export const deleteBackup: JobHandler<"delete"> = async (request, { server, stor
   if (info?.keep === true && !request.force) {
     throw managementErrors.backupRetained(`backup ${label} of ${name} is retained`, { server: name, label });
   }
-  const needing = [...descendantsOf(label, backups), ...(await linkedFrom(storage, name, label, backups))];
+  const needing = descendantsOf(label, backups);
   if (needing.length > 0) {
     throw repositoryErrors.backupNeeded(`backup ${label} of ${name} is needed by ${needing.join(", ")}`, {
       server: name,
       label,
     });
   }
+  for (const taken of await takeOverLinks(storage, name, label, signal))
+    logger.info(`backup ${taken.label} takes over ${taken.files} files of ${label} that it has links to`);
   throwIfAborted(signal);
   const hidden = await hideBackup(storage, name, label);
   settled();

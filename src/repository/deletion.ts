@@ -15,35 +15,6 @@ export function descendantsOf(label: string, backups: readonly BackupInfo[]): st
   return [...found];
 }
 
-async function linksInto(storage: Storage, directory: string, needle: string): Promise<boolean> {
-  for await (const { name, kind } of storage.entries(directory)) {
-    const path = `${directory}/${name}`;
-    if (kind === "symlink" && (await storage.readLink(path)).includes(needle)) return true;
-    if (kind === "directory" && (await linksInto(storage, path, needle))) return true;
-  }
-  return false;
-}
-
-/**
- * Labels of pgmoneta's backups that hold symbolic links into the backup `label`: pgmoneta links unchanged files, and
- * its links break when their target goes. Ours share files by hard links, which are the file itself: a removal takes one
- * of its names.
- */
-export async function linkedFrom(
-  storage: Storage,
-  server: string,
-  label: string,
-  backups: readonly BackupInfo[],
-): Promise<string[]> {
-  const layout = serverLayout(server);
-  const found: string[] = [];
-  for (const info of backups) {
-    if (info.label === label || info.own !== undefined) continue;
-    if (await linksInto(storage, layout.backup(info.label), `/${label}/`)) found.push(info.label);
-  }
-  return found;
-}
-
 /**
  * Takes a backup out of view, durably; from here on it does not exist for anybody. Returns the path to give to
  * `removeHiddenBackup`. Throws BACKUP_NOT_FOUND.

@@ -16,8 +16,6 @@ export interface RetentionFacts {
   readonly minimum: number;
   /** Labels that a running or waiting job works with. */
   readonly inUse?: ReadonlySet<string>;
-  /** By label: backups whose files are links into this one, besides its incremental children. */
-  readonly linkedFrom?: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface Decision {
@@ -71,7 +69,7 @@ export function planRetention(
       }),
   );
   const kept = new Set([...marks.keys(), ...[...unusable].flatMap(([label, { keep }]) => (keep ? [label] : []))]);
-  for (const made of neededMarks(entries, kept, facts)) mark(made);
+  for (const made of neededMarks(entries, kept)) mark(made);
 
   return ordered(entries).map((entry) => {
     const { label } = entry;
@@ -110,21 +108,18 @@ function clusterMarks(
 }
 
 /**
- * The backups without which a kept one would be lost: its parents, and those that its links lead into. Adds them to
- * `kept`, and follows them in turn.
+ * The backups without which a kept one would be lost: its parents. Adds them to `kept`, and follows them in turn. What a backup
+ * of pgmoneta's has links to in another one it takes over when that one goes.
  */
-function neededMarks(entries: readonly CatalogEntry[], kept: Set<string>, { linkedFrom }: RetentionFacts): Mark[] {
+function neededMarks(entries: readonly CatalogEntry[], kept: Set<string>): Mark[] {
   const parents = new Map(entries.map(({ label, info }) => [label, info?.parent]));
   const made = new Map<string, Mark>();
   // A set that grows while it is walked: what is added is visited too.
   for (const user of kept) {
-    const parent = parents.get(user);
-    const linked = [...(linkedFrom ?? [])].flatMap(([label, users]) => (users.includes(user) ? [label] : []));
-    for (const label of parent === undefined ? linked : [parent, ...linked]) {
-      if (!parents.has(label)) continue;
-      kept.add(label);
-      if (!made.has(label)) made.set(label, { label, rule: "needed", text: `needed by ${user}`, recovery: false });
-    }
+    const label = parents.get(user);
+    if (label === undefined || !parents.has(label)) continue;
+    kept.add(label);
+    if (!made.has(label)) made.set(label, { label, rule: "needed", text: `needed by ${user}`, recovery: false });
   }
   return [...made.values()];
 }

@@ -1,10 +1,10 @@
 /** The procedure: look, decide, take all that goes out of view at once, then remove its bytes. */
 import { messageOf, throwIfAborted, type Clock } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
-import { hideBackup, linkedFrom, openCatalog, removeHiddenBackup } from "../repository/index.ts";
+import { hideBackup, openCatalog, removeHiddenBackup, takeOverLinks } from "../repository/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { retentionErrors } from "./errors.ts";
-import { planRetention, type RetentionFacts, type RetentionPlan } from "./plan.ts";
+import { planRetention, type RetentionPlan } from "./plan.ts";
 import type { RetentionPolicy } from "./policy.ts";
 import type { RepositoryInUse } from "./in-use.ts";
 import { surveyLineages } from "./lineage-surveys.ts";
@@ -66,6 +66,8 @@ export async function runRetention(options: RetentionOptions, deps: RetentionDep
   const hidden: HiddenBackup[] = [];
   for (const { label, reason, entry } of [...going].reverse()) {
     throwIfAborted(deps.signal);
+    for (const taken of await takeOverLinks(storage, server, label, deps.signal))
+      deps.logger.info(`backup ${taken.label} takes over ${taken.files} files of ${label} that it has links to`, { server, label });
     hidden.push({ label, path: await hideBackup(storage, server, label), bytes: entry.info?.storedBytes ?? 0 });
     deps.logger.info(`backup ${label} goes: ${reason}`, { server, label });
   }
@@ -86,22 +88,13 @@ export async function runRetention(options: RetentionOptions, deps: RetentionDep
   return { plan, wal, removedWal };
 }
 
-/** The plan with what only the disk knows: which of pgmoneta's backups hold links into others. */
 async function decide(
   { server, storage, policy, minimum, inUse }: RetentionOptions,
   now: number,
 ): Promise<RetentionPlan> {
   const entries = await openCatalog(storage, server).entries();
-  const infos = entries.flatMap(({ info }) => info ?? []);
-  const links = new Map<string, readonly string[]>();
   const used = new Set(inUse.all ? entries.map(({ label }) => label) : inUse.backups);
-  const facts: RetentionFacts = { minimum, inUse: used, linkedFrom: links };
-  for (;;) {
-    const plan = planRetention(entries, policy, now, facts);
-    const open = plan.filter(({ keep, label }) => !keep && !links.has(label));
-    if (open.length === 0 || infos.every(({ own }) => own !== undefined)) return plan;
-    for (const { label } of open) links.set(label, await linkedFrom(storage, server, label, infos));
-  }
+  return planRetention(entries, policy, now, { minimum, inUse: used });
 }
 
 /** Out of view; its bytes are still there. */

@@ -51,16 +51,17 @@ const repository: ReceiverStart["repository"] = {
   masterKeyFile: "/home/moneta/.pgmoneta/master.key",
 };
 const live = { configuration: { generation: 1 }, server: { online: true } };
-const start: ReceiverStart = {
+const common = {
   type: "start",
   server,
   repository,
   secrets: { password: "hunter2" },
   live,
   state: { writeLsn: "42" },
-};
+} as const;
+const start: ReceiverStart = { ...common, role: { follows: true, streams: false, stored: { timeline: 1, lsn: "0/5000100" } } };
 const jobStart: JobStart = {
-  ...start,
+  ...common,
   job: 7,
   version: "0.1.0",
   request: {
@@ -106,6 +107,8 @@ describe("messages", () => {
     for (const message of down) expect(toJob(overTheWire(message), "message")).toEqual(message);
     for (const message of up) expect(fromJob(overTheWire(message), "message")).toEqual(message);
     expect(toReceiver(overTheWire(start), "message")).toEqual(start);
+    const role = { type: "role", role: { follows: false, streams: true } } as const;
+    expect(toReceiver(overTheWire(role), "message")).toEqual(role);
     const receiver: FromReceiver[] = [{ type: "drained" }, { type: "segment", name: "x", number: 0 }];
     for (const message of receiver) expect(fromReceiver(overTheWire(message), "message")).toEqual(message);
   });

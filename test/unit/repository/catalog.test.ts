@@ -10,7 +10,6 @@ import {
   descendantsOf,
   formatBackupInfo,
   hideBackup,
-  linkedFrom,
   openCatalog,
   openChunkLookup,
   readBackupChunks,
@@ -295,21 +294,6 @@ describe("deleting", () => {
     const other = sample({ label: "20260101000003" });
     expect(descendantsOf(full.label, [second, other, first, full])).toEqual([first.label, second.label]);
     expect(descendantsOf(second.label, [full, first, second])).toEqual([]);
-  });
-
-  test("knows which of pgmoneta's backups are linked to it", async () => {
-    storeForeign("20250101000000");
-    storeForeign("20250102000000");
-    storeForeign("20250103000000");
-    mkdirSync(pathOf("20250102000000/data/base/1"), { recursive: true });
-    symlinkSync(
-      "/srv/primary/backup/20250101000000/data/base/1/1259.zstd",
-      pathOf("20250102000000/data/base/1/1259.zstd"),
-    );
-    symlinkSync("../../tblspc_a", pathOf("20250103000000/data/16385"));
-    const backups = await catalog().list();
-    expect(await linkedFrom(repository.storage, "primary", "20250101000000", backups)).toEqual(["20250102000000"]);
-    expect(await linkedFrom(repository.storage, "primary", "20250102000000", backups)).toEqual([]);
   });
 });
 

@@ -94,8 +94,6 @@ describe("the plan", () => {
       [`needed by ${entries[2]?.label}`, ["needed"]],
       ["in use by a job", ["in-use"]],
     ]);
-    const linked = new Map([[entries[3]?.label ?? "", [entries[4]?.label ?? ""]]]);
-    expect(going(decide(entries, week, { linkedFrom: linked }))).toEqual([entries[1]?.label, entries[2]?.label]);
   });
 
   it("lets backups that cannot be restored lie as long as others, and those that nobody can read for ever", () => {

@@ -35,14 +35,19 @@ describe("the next backup to be read", () => {
     expect(nextVerification(entries, { periodMs: 8 * day, rateBytes: 1 })?.due).toBe(0);
     expect(nextVerification(entries, { periodMs: 8 * day, rateBytes: 10 })?.due).toBe(6 * day - 200_000_000);
   });
-  it("is none that cannot be used, or that pgmoneta took", () => {
-    const foreign = entry("20261103000000", 0);
+  it("is none that cannot be used", () => {
     const entries = [
       entry("20261101000000", 0, { state: "invalid" }),
       { label: "20261102000000", state: "damaged" as const },
-      { ...foreign, info: { ...(foreign.info as BackupInfo), own: undefined } },
     ];
     expect(nextVerification(entries, plan)).toBeUndefined();
+  });
+  it("may be one that pgmoneta took, also an incremental one; of its end only the label and the seconds are known", () => {
+    const began = Date.UTC(2026, 10, 3);
+    const info: BackupInfo = { ...sample({ label: "20261103000000", type: "incremental", parent: "20261102000000" }), own: undefined };
+    const foreign: CatalogEntry = { label: info.label, state: "valid", info: { ...info, elapsed: { ...info.elapsed, total: 7.5 } } };
+    expect(nextVerification([foreign], plan)).toEqual({ label: info.label, due: began + 7500 + 6 * day });
+    expect(nextVerification([{ ...foreign, verification: verified(began + day) }], plan)?.due).toBe(began + 7 * day);
   });
   it("is first of all the one that was begun already", () => {
     const entries = [entry("20261101000000", 0), entry("20261102000000", 5 * day, { halfVerified: true })];
