@@ -98,7 +98,7 @@ async function combine(source: BackupSource): Promise<readonly ChunkIndexEntry[]
     // It lists the files of this backup, not those that a restore gives.
     if (entry.path === dataPath("backup_manifest")) return [];
     return entry.kind === "file" && entry.path === dataPath(labelName)
-      ? [{ ...entry, size: label.length, content: label }]
+      ? [{ ...entry, size: label.length, digest: "", content: label }]
       : [entry];
   });
 }

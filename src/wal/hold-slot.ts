@@ -86,6 +86,8 @@ async function holdOnce(settings: ConnectOptions, options: ReceiverOptions, memo
 /** A slot moves by what is reported as flushed through it: the stream is opened for that alone. */
 async function moveOn(connection: Connection, slot: string, timeline: TimelineId, from: Lsn, signal: AbortSignal): Promise<void> {
   throwIfAborted(signal);
+  const giveUp = (): void => connection.destroy();
+  signal.addEventListener("abort", giveUp, { once: true });
   await new Promise<void>((resolve, reject) => {
     const stream = startWalStream(
       connection,
@@ -102,6 +104,5 @@ async function moveOn(connection: Connection, slot: string, timeline: TimelineId
         onClosed: (error) => (error === undefined ? resolve() : reject(error)),
       },
     );
-    signal.addEventListener("abort", () => connection.destroy(), { once: true });
-  });
+  }).finally(() => signal.removeEventListener("abort", giveUp));
 }
