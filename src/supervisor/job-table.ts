@@ -8,6 +8,8 @@ export interface JobTraits {
   readonly leavesRemains: boolean;
   /** Whether operators see it in progress and status, and may cancel it. */
   readonly visible: boolean;
+  /** The daemon begins it by itself after another job, whose outcome is what is asked for afterwards. */
+  readonly follows?: true;
 }
 
 export const jobTraits: Readonly<Record<JobCommand, JobTraits>> = {
@@ -25,7 +27,7 @@ export const jobTraits: Readonly<Record<JobCommand, JobTraits>> = {
   // Ends after the file in hand; the next one gets what is missing.
   "ship-wal": { onShutdown: "cancel", leavesRemains: false, visible: false },
   // A copy that is half brought up to date is not startable, and the next run repairs it.
-  "hot-standby": { onShutdown: "cancel", leavesRemains: false, visible: true },
+  "hot-standby": { onShutdown: "cancel", leavesRemains: false, visible: true, follows: true },
   clean: { onShutdown: "cancel", leavesRemains: false, visible: false },
   // Ends between two files; the next run goes on.
   retention: { onShutdown: "cancel", leavesRemains: true, visible: true },

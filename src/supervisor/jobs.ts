@@ -137,7 +137,7 @@ export function createJobs(options: JobsOptions): Jobs {
           (job) =>
             job.server === server &&
             job.outcome !== undefined &&
-            (command === undefined ? jobTraits[job.command].visible : job.command === command),
+            (command === undefined ? jobTraits[job.command].visible && jobTraits[job.command].follows !== true : job.command === command),
         )
         .sort((a, b) => b.id - a.id)[0],
     stateOf(job) {
