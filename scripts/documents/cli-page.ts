@@ -9,6 +9,7 @@ import {
   offline,
   synopsis,
   walGet,
+  walPush,
   type DescribedCommand,
 } from "./command-content.ts";
 import { commandPageNames } from "./command-page.ts";
@@ -63,6 +64,8 @@ export function cliPage(): string {
     ...availableCommands.flatMap(command),
     ".SH RESTORE_COMMAND",
     ...paragraphs(walGet),
+    ".SH ARCHIVE_COMMAND",
+    ...paragraphs(walPush),
     ".SH COMMANDS THAT ARE NOT AVAILABLE YET",
     "They are refused with COMMAND_NOT_AVAILABLE, exit status 11.",
     ...laterCommands.flatMap((name) => entry(name, `${commandTable[name].description}.`)),

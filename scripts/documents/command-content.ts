@@ -49,6 +49,11 @@ export const walGet: readonly string[] = [
   "`moneta-cli wal-get` is the restore_command of a restored server. It is not for people: the restore writes the whole line. It ends with 0 when the file was delivered, with 100 when there can be no more WAL (which that line translates into the 1 that PostgreSQL expects), and with 126 for everything else, at which PostgreSQL stops recovery. doc/manual/restore.md says what to do then.",
 ];
 
+export const walPush: readonly string[] = [
+  "`moneta-cli wal-push [-D <directory>] [server] <file>` is an archive_command: it takes one file of `pg_wal`, named by `%p`, into the repository, beside the stream or instead of it. With `--stdin` the file is its name, `%f`, and the content comes from standard input: so the shell of PostgreSQL reads the file and another account, or through ssh another machine, takes it. The server may be left out where the configuration has one only.",
+  "It needs no daemon, but the repository must have been made by one. It ends with 0 only when the file is durable in the repository in its final form, or was before with the same content; with 71 when another content is stored, which stays as it is, and is shown by `status`; with another status up to 125 for everything else. PostgreSQL keeps the file then, and tries again. doc/manual/operation.md has more.",
+];
+
 /** What a status means, whichever the command. */
 export const generalStatuses: readonly (readonly [status: string, meaning: string])[] = [
   ["0", "done"],

@@ -9,6 +9,7 @@ import {
   offline,
   synopsis,
   walGet,
+  walPush,
   type DescribedCommand,
 } from "./command-content.ts";
 import { examples, type Example } from "./command-examples.ts";
@@ -99,6 +100,9 @@ export function commandsChapter(): string {
     "## wal-get",
     "",
     ...paragraphs(walGet),
+    "## wal-push",
+    "",
+    ...paragraphs(walPush),
     "## Not available yet",
     "",
     "These are known and refused with `COMMAND_NOT_AVAILABLE` (exit status 11); nothing is done.",

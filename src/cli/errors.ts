@@ -38,6 +38,18 @@ export const cliErrors = defineErrors({
     retryable: false,
     hint: "This is what speaks against the restore; nothing was written.",
   },
+  pushOtherAccount: {
+    code: "PUSH_OTHER_ACCOUNT",
+    exit: 2,
+    retryable: false,
+    hint: "Push as the account of the daemon and let the shell read the file: archive_command = 'sudo -n -u <account> moneta-cli wal-push --stdin <server> %f < %p', or the same through ssh.",
+  },
+  pushUnreadable: {
+    code: "PUSH_FILE_UNREADABLE",
+    exit: 2,
+    retryable: true,
+    hint: "archive_command names the file with %p, which PostgreSQL makes relative to its data directory; with --stdin the shell reads it, as in `… wal-push --stdin <server> %f < %p`.",
+  },
   planMissing: {
     code: "RECOVERY_PLAN_NOT_NAMED",
     exit: 126,

@@ -2,15 +2,18 @@
 import { Command, CommanderError, Option } from "commander";
 import { commandNames, commandTable } from "../management/index.ts";
 import type { CommandName, CommandSpec } from "../management/index.ts";
+import { cliErrors } from "./errors.ts";
 import { bindInvocation, usageOf } from "./invocation.ts";
 import type { GlobalOptions, Invocation } from "./invocation.ts";
 import { wrap } from "./table.ts";
 import type { WalGetArguments } from "./wal-get.ts";
+import { walPushCommand, type WalPushArguments } from "./wal-push.ts";
 
 /** What the words of the command line ask for. */
 export type Choice =
   | { readonly kind: "command"; readonly invocation: Invocation }
   | { readonly kind: "wal-get"; readonly request: WalGetArguments }
+  | { readonly kind: "wal-push"; readonly request: WalPushArguments }
   /** Help or version was printed, or a mistake was explained. */
   | { readonly kind: "end"; readonly status: number };
 
@@ -119,6 +122,39 @@ function addWalGet(program: Command, choose: (choice: Choice) => void): void {
     });
 }
 
+function addWalPush(program: Command, choose: (choice: Choice) => void): void {
+  program
+    .command(walPushCommand)
+    .description("archive_command: take one file of pg_wal into the repository")
+    .usage("[options] [server] <file>")
+    .argument("[arguments...]")
+    .option("--stdin", "the content comes from standard input, and the name is %f")
+    .configureHelp({ visibleArguments: () => [] })
+    .addHelpText(
+      "after",
+      `
+Arguments:
+  server      name of a server section; may be left out where there is one only
+  file        path of the file, %p; with --stdin its name, %f
+
+Examples:
+  archive_command = 'moneta-cli wal-push primary %p'
+  archive_command = 'ssh moneta@backup moneta-cli wal-push --stdin primary %f < %p'
+
+Needs no daemon. Exit status 0 only when the file is durable in the repository.`,
+    )
+    .helpOption("-?, --help", "show this help")
+    .action((words: string[], options: { stdin?: boolean }) => {
+      const [file, server, ...more] = [...words].reverse();
+      if (file === undefined || more.length > 0) throw cliErrors.usage("wrong number of arguments: wal-push [server] <file>");
+      const { directory, verbose } = program.opts<GlobalOptions>();
+      choose({
+        kind: "wal-push",
+        request: { directory, server, file, stdin: options.stdin === true, verbose: verbose === true },
+      });
+    });
+}
+
 /** Describing all commands takes longer than asking the daemon: without a call for help only those that are named count. */
 function namesToKnow(words: readonly string[]): readonly CommandName[] {
   const named = commandNames.filter((name) => words.includes(name.split(" ", 1)[0] ?? name));
@@ -164,6 +200,7 @@ export function parseCommandLine(words: readonly string[], version: string, outp
     }
   }
   addWalGet(program, choose);
+  addWalPush(program, choose);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((each) => each.commands)]) {
     command.exitOverride().configureOutput(program.configureOutput());
   }

@@ -24,6 +24,7 @@ import type { Failure } from "./render-failure.ts";
 import { chooseFormat, loadClient, resolveSettings } from "./settings.ts";
 import type { Output, Terminal } from "./terminal.ts";
 import { translateDocument } from "./translate.ts";
+import { runWalPush } from "./wal-push.ts";
 import { fatalForRecovery, runWalGet, walGetCommand } from "./wal-get.ts";
 
 const writeLines = (output: Output, lines: readonly string[]): void => {
@@ -153,6 +154,8 @@ export async function runCli(words: readonly string[], terminal: Terminal): Prom
       return choice.status !== 0 && words.includes(walGetCommand) ? fatalForRecovery : choice.status;
     case "wal-get":
       return runWalGet(choice.request, terminal.stderr);
+    case "wal-push":
+      return runWalPush(choice.request, terminal, process.stdin);
     case "command":
       return runCommand(choice.invocation, terminal);
   }

@@ -207,7 +207,10 @@ const serverHandlers: Partial<Readonly<Record<CommandName, ServerHandler>>> = {
 
 /** Whoever looks has perhaps just repaired something: what waits for its next attempt makes it now. */
 function wakeAll(servers: readonly SupervisedServer[]): void {
-  for (const server of servers) if (server.online) server.receiver.wake();
+  for (const server of servers) {
+    if (server.online) server.receiver.wake();
+    server.lookAtPushes?.();
+  }
 }
 
 const daemonHandlers: Partial<Readonly<Record<CommandName, DaemonHandler>>> = {

@@ -2,7 +2,7 @@
 import type { MonetaError } from "../common/index.ts";
 import type { ServerOptions } from "../config/index.ts";
 import type { Finding } from "../ipc/index.ts";
-import type { DrillRecord, ScheduleRecordsOf } from "../repository/index.ts";
+import type { DrillRecord, ScheduleRecordsOf, WalConflict } from "../repository/index.ts";
 import type { ServerState } from "../state/index.ts";
 import type { Archiver } from "./archiver.ts";
 import type { Follow } from "./follow.ts";
@@ -38,6 +38,10 @@ export interface SupervisedServer {
   retentionProblem: MonetaError | undefined;
   /** What the receiver found of its server, though nothing holds it up. */
   findings: readonly Finding[];
+  /** What `archive_command` pushed with other content than is stored; undefined before the first look. */
+  pushConflicts?: readonly WalConflict[];
+  /** Looks now whether `archive_command` brought something; nobody waits for it. */
+  lookAtPushes?: () => void;
   /** What drills of it proved, the newest last. */
   drills: readonly DrillRecord[];
   /** What ran by itself, and what was skipped. */

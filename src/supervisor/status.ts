@@ -27,6 +27,7 @@ import type { Job } from "./job.ts";
 import { jobTraits } from "./job-table.ts";
 import { lineageProblems } from "./lineages.ts";
 import { extraProblems } from "./extra-problems.ts";
+import { pushProblems } from "./pushed-wal.ts";
 import { scheduleProblems } from "./schedule-problems.ts";
 import type { SupervisedServer } from "./server.ts";
 import { retentionPolicyOf } from "./settings.ts";
@@ -130,6 +131,7 @@ function problemsOf(server: SupervisedServer, state: ServerState, sources: Statu
     const { code, message, hint } = server.archivingProblem;
     problems.push({ code, message: `finished WAL is not archived, it stays in its raw form: ${message}`, hint });
   }
+  problems.push(...pushProblems(server));
   problems.push(...(server.secondCopy?.problems() ?? []), ...(server.hotStandby?.problems() ?? []));
   if (server.retentionProblem !== undefined) {
     const { code, message, hint } = server.retentionProblem;

@@ -20,6 +20,7 @@ import { createCore, type Core, type CoreOptions } from "./core.ts";
 import { createConverter } from "./converter.ts";
 import { createHandler } from "./handlers.ts";
 import { formerBytes, readLineages, rememberLineages } from "./lineages.ts";
+import { watchPushedWal } from "./pushed-wal.ts";
 import { writePidFile } from "./pid-file.ts";
 import { openRepositoryMemory, type RepositoryMemory } from "./repository-memory.ts";
 import { keepReserve } from "./reserve.ts";
@@ -164,6 +165,7 @@ async function startOwned(
       });
   };
   startChildren(core, remains, logger);
+  await watchPushedWal(core.servers, { storage, clock, logger, intervalMs: SPACE_INTERVAL_MS, signal: stopping.signal });
   for (const server of core.servers) server.follow?.start(stopping.signal);
   core.startRetention(stopping.signal);
   verification.start();
