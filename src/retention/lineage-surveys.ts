@@ -1,0 +1,60 @@
+/** The WAL of every cluster that a server was, looked at by itself: for what its backups need, positions of another mean nothing. */
+import { formerLineages, serverLayout, type CatalogEntry, type ServerLayout } from "../repository/index.ts";
+import type { Storage } from "../storage/index.ts";
+import { clustersOf } from "./clusters.ts";
+import { usableBackups } from "./copies.ts";
+import type { RepositoryInUse } from "./in-use.ts";
+import { newestCopies } from "./keep-rules.ts";
+import type { RetentionPlan } from "./plan.ts";
+import { reachOf, type RetentionPolicy } from "./policy.ts";
+import { nothingSurveyed, surveyWal, type WalSurvey } from "./wal-survey.ts";
+
+export interface LineagesOptions {
+  readonly server: string;
+  readonly storage: Storage;
+  readonly policy: RetentionPolicy;
+  readonly inUse: RepositoryInUse;
+}
+
+/** The present cluster first. Looks, and changes nothing. */
+export async function surveyLineages(plan: RetentionPlan, options: LineagesOptions, now: number): Promise<WalSurvey[]> {
+  const { server, storage, inUse } = options;
+  const present = serverLayout(server);
+  if (inUse.all) return [nothingSurveyed(present)];
+  const former = (await formerLineages(storage, server)).map((lineage) => serverLayout(server, lineage));
+  const surveys: WalSurvey[] = [];
+  for (const layout of [present, ...former]) surveys.push(await surveyOne(layout, plan, options, now));
+  return surveys;
+}
+
+function surveyOne(layout: ServerLayout, plan: RetentionPlan, { storage, policy, inUse }: LineagesOptions, now: number): Promise<WalSurvey> {
+  const staying = plan.filter(({ keep }) => keep);
+  const entries = staying.map(({ entry }) => entry);
+  const abandoned = isAbandoned(layout, entries);
+  return surveyWal({
+    storage,
+    layout,
+    abandoned,
+    kept: entries.flatMap(({ info }) => info ?? []),
+    recovery: staying.flatMap(({ entry, recovery }) => (recovery && entry.info !== undefined ? [entry.info] : [])),
+    inUse: inUse.wal,
+    youngerThan: (cluster) => (abandoned ? (reachOf(policy, now) ?? Infinity) : youngest(policy, now, entries, cluster)),
+  });
+}
+
+/** Of an earlier cluster without any backup nothing can be restored. One that cannot be read, or that pgmoneta took, may be of it. */
+function isAbandoned({ lineage }: ServerLayout, entries: readonly CatalogEntry[]): boolean {
+  if (lineage === undefined) return false;
+  return entries.every(({ info }) => info?.own !== undefined && info.own.systemIdentifier !== lineage);
+}
+
+/**
+ * WAL of a cluster that came after this moment stays although no backup needs it. In a new repository that is
+ * everything, so that the first run does not take what was received before the first backup.
+ */
+function youngest(policy: RetentionPolicy, now: number, kept: readonly CatalogEntry[], cluster: string): number {
+  if (policy.kind !== "count") return reachOf(policy, now) ?? -Infinity;
+  const { byLabel } = clustersOf(kept.flatMap(({ info }) => info ?? []));
+  const own = usableBackups(kept).filter(({ label }) => byLabel.get(label) === cluster);
+  return newestCopies(own, policy.copies).length === policy.copies ? Infinity : -Infinity;
+}
