@@ -3,7 +3,7 @@
  * read as it comes.
  */
 import type { Pipeline, StageTimes } from "../pipeline/index.ts";
-import type { Lsn, ManifestSummary } from "../postgres/index.ts";
+import type { Lsn, ManifestSummary, TimelineId } from "../postgres/index.ts";
 import {
   identifySystem,
   startBaseBackup,

@@ -6,7 +6,7 @@
 import { messageOf, type Clock } from "../common/index.ts";
 import type { JobRequest, RepositoryUse } from "../ipc/index.ts";
 import type { Logger } from "../log/index.ts";
-import { lsn, parseLsn } from "../postgres/index.ts";
+import { lsn, parseLsn, timelineId } from "../postgres/index.ts";
 import type { CatalogEntry, WalRange } from "../repository/index.ts";
 import { planRetention, unneededWal, type RetentionPlan } from "../retention/index.ts";
 import { repositoryUse } from "./backups-in-use.ts";
@@ -146,7 +146,7 @@ function surplusOf({ lineages, wal, state }: SupervisedServer, plan: RetentionPl
     kept: staying.flatMap(({ entry }) => entry.info ?? []),
     recovery: staying.flatMap(({ entry, recovery }) => (recovery && entry.info !== undefined ? [entry.info] : [])),
     stored,
-    inUse: use.wal.map(({ timeline, from }) => ({ timeline, from: parseLsn(from) })),
+    inUse: use.wal.map(({ timeline: own, from }) => ({ timeline: timelineId(own), from: parseLsn(from) })),
     // Timelines above those of the backups are left to a run that has another reason.
     histories: new Map(),
     live: stored.find((range) => range.timeline === timeline)?.timeline,
