@@ -7,6 +7,7 @@ import { messageOf, throwIfAborted } from "../common/index.ts";
 import { classifyWalFile, parseSegmentName, parseWalPageHeader, walPageHeaderSize, type WalPageHeader } from "../postgres/index.ts";
 import {
   identityOfStoredWal,
+  layoutOfLineage,
   openServerIdentity,
   openWalInventory,
   openWalPushes,
@@ -101,6 +102,8 @@ async function spool({ name, content, signal }: Pushing, sink: DurableSink): Pro
 async function requireIdentity(pushing: Pushing, firstPage: Buffer): Promise<ServerIdentity> {
   const { name, server, storage } = pushing;
   const found = identityIn(name, firstPage);
+  // While the server's WAL is put aside for that of another cluster nothing is added to either.
+  await layoutOfLineage(storage, server, found.systemIdentifier);
   const store = openServerIdentity(storage, server);
   const known = (await store.read()) ?? (await identityOfStoredWal(storage, server));
   if (known !== undefined) refuseOther(pushing, known, found);

@@ -1,5 +1,4 @@
 /** The WAL of one timeline on its way to disk: segment after segment, each a `.partial` until it is full. */
-import { join } from "node:path";
 import { syncDirectorySync } from "../common/index.ts";
 import { invalidLsn, lsnPlus, segmentName, type Lsn, type TimelineId } from "../postgres/index.ts";
 import { walErrors } from "./errors.ts";

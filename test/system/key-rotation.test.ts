@@ -13,7 +13,7 @@ import { createCluster, runOnDirectory, type Cluster } from "../support/postgres
 import { createTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { giveToUnprivileged } from "../support/unprivileged-user.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { ask, serverStatus } from "./daemon-observation.ts";
+import { ask, childrenTitled, serverStatus } from "./daemon-observation.ts";
 
 let cluster: Cluster;
 let proxy: TcpProxy;
@@ -82,9 +82,10 @@ describe("rotating the keys while a backup runs", () => {
     // It would take half a minute; its process stands still while everything is rotated.
     proxy.faults.bytesPerSecond = 1_000_000;
     const running = await daemon.startCli(["backup", "primary"], { format: "raw" });
-    const job = await waitFor("the backup runs", () =>
-      daemon.children().find((pid) => readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(" backup primary") && pid),
-    );
+    const [job] = await waitFor("the backup runs", () => {
+      const found = childrenTitled(daemon, "backup primary");
+      return found.length === 1 && found;
+    });
     await waitFor("it has its keys and receives files", async () =>
       Object.values((await serverStatus(daemon, "primary")).Jobs).some((one) => Number(one["Done"]) > 0),
     );

@@ -84,6 +84,11 @@ describe("archive_command beside the stream", () => {
     const before = readFileSync(archived(segment));
     const other = join(daemon.root, segment);
     const own = readFileSync(join(cluster.dataDir, "pg_wal", segment));
+    // The server recycles its own some day.
+    const kept = join(daemon.root, "kept", segment);
+    await mkdir(join(daemon.root, "kept"));
+    await writeFile(kept, own);
+    giveToUnprivileged(join(daemon.root, "kept"));
     own[own.length - 1] = (own[own.length - 1] ?? 0) ^ 1;
     await writeFile(other, own);
     giveToUnprivileged(other);
@@ -96,11 +101,11 @@ describe("archive_command beside the stream", () => {
     const right = await daemon.cli(words("--stdin", "primary", segment), {
       format: "none",
       env: environment(),
-      input: readFileSync(join(cluster.dataDir, "pg_wal", segment)).toString("latin1"),
+      input: readFileSync(kept).toString("latin1"),
     });
     // The bytes of this input are text: what arrives is not the segment, and that is noticed.
     expect(right.status).toBe(72);
-    const again = await daemon.cli(words(join(cluster.dataDir, "pg_wal", segment)), { format: "none", env: environment() });
+    const again = await daemon.cli(words(kept), { format: "none", env: environment() });
     expect([again.status, again.stdout, again.stderr]).toEqual([0, "", ""]);
     await waitFor("it is over", async () => !(await problems()).includes("WAL_SEGMENT_CONFLICT"), { everyMs: 500 });
   });

@@ -10,6 +10,7 @@ import { copyFile, mkdir, readdir, readFile, rename, rm, symlink, writeFile } fr
 import { join, relative } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { openMessage, sealMessage, unwrapDataKey, type DataKey, type MasterKey } from "../../../src/encryption/index.ts";
+import type * as MasterKeys from "../../../src/encryption/master-key.ts";
 import { prepareMasterKeyRotation, type MasterKeyRotation, type RotatedMasterKey } from "../../../src/keys/index.ts";
 import { openDataKeys, readAllDataKeys, writeSecondCopyNote } from "../../../src/repository/index.ts";
 import { openLocalStorage } from "../../../src/storage/index.ts";
@@ -28,7 +29,7 @@ import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 // Deriving a key takes a fifth of a second, and there are thousands of looks.
 vi.mock("../../../src/encryption/master-key.ts", async (original) => {
-  const module = await original<typeof import("../../../src/encryption/master-key.ts")>();
+  const module = await original<typeof MasterKeys>();
   const derived = new Map<string, Promise<MasterKey>>();
   return {
     ...module,
@@ -243,12 +244,12 @@ describe("a rotation of the master key", () => {
   });
 
   it("that is cut off anywhere loses nothing, and the next call completes it", async () => {
-    const others = await untouched();
     let cutOff = 0;
     for (let last = 1; ; last += 1) {
       const endings: boolean[] = [];
       for (const after of [false, true]) {
         await makeWorld();
+        const others = await untouched();
         const kill = killAt(last, after);
         const ended = await rotate("another pass phrase").then(
           () => true,
