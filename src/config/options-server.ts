@@ -1,9 +1,9 @@
 /** Keys of the section of one PostgreSQL server. */
-import { computed, inherited, optional, refused, required, type OptionTable } from "./option.ts";
+import { computed, inherited, optional, required, type OptionTable } from "./option.ts";
 import { backupOptions } from "./options-backup.ts";
 import { s3Options } from "./options-engines.ts";
 import { scheduleOptions } from "./options-schedule.ts";
-import { named, oneOf, path, remotePort, text } from "./value-kinds.ts";
+import { named, oneOf, path, remotePort } from "./value-kinds.ts";
 import { extraPaths } from "./value-kinds-extra.ts";
 import { standbyDirectories, standbyOverrides, standbyTablespaces } from "./value-kinds-standby.ts";
 import type { RetentionChoice, TlsMode } from "./value-types.ts";

@@ -74,7 +74,7 @@ export function readLayer(source: BackupSource): ReadLayer {
 }
 
 async function readOwnFile(source: BackupSource, file: IndexedFile, concurrency: number, onChunk: OnChunk): Promise<void> {
-  const { storage, server, info, signal } = source;
+  const { server, info, signal } = source;
   const { path, format, expected } = storedFileFacts(server, info, file);
   const keys = format.encrypted ? await source.keys() : undefined;
   const reader = await openStored(source, file, path);

@@ -6,13 +6,17 @@
 import type { Clock } from "../common/index.ts";
 import type { ReceiverRole } from "../ipc/index.ts";
 import type { Logger } from "../log/index.ts";
-import { formatLsn } from "../postgres/index.ts";
-import type { SupervisedServer } from "./server.ts";
+import { formatLsn, lsn } from "../postgres/index.ts";
+import type { ServerState } from "../state/index.ts";
+import type { ChildState } from "./child-machine.ts";
 
 /** What is looked at of either server. */
-export type FollowSide = Pick<SupervisedServer, "name" | "online" | "state" | "watchers"> & {
-  readonly receiver: { readonly child: Pick<SupervisedServer["receiver"]["child"], "state"> };
-};
+export interface FollowSide {
+  readonly name: string;
+  readonly online: boolean;
+  readonly state: () => ServerState;
+  readonly receiver: { readonly child: { readonly state: ChildState } };
+}
 
 export interface FollowOptions {
   readonly own: FollowSide;
@@ -70,7 +74,7 @@ export function createFollow({ own, followed, clock, logger, patienceMs, tell }:
 
   const role = (): ReceiverRole => {
     const { timeline, flushLsn } = followed.state();
-    const stored = timeline > 0 ? { stored: { timeline, lsn: formatLsn(flushLsn) } } : {};
+    const stored = timeline > 0 ? { stored: { timeline, lsn: formatLsn(lsn(flushLsn)) } } : {};
     return { follows: true, streams: since !== undefined, ...stored };
   };
 

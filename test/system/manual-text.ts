@@ -6,6 +6,9 @@ const forms: readonly (readonly [RegExp, string])[] = [
   [/^[0-9a-f]{32}(?![0-9A-Za-z])/, "[0-9a-f]{32}"],
   // A position in the WAL.
   [/^[0-9A-F]+\/[0-9A-F]+(?![0-9A-Za-z/])/, "[0-9A-F]+/[0-9A-F]+"],
+  // Sizes and times in whatever unit fits them.
+  [/^[0-9.]+ [kMGT]?B(?![0-9A-Za-z])/, "[0-9.]+ [kMGT]?B"],
+  [/^[0-9.]+ (?:ms|s|min|h|d)(?: [0-9]+ (?:s|min|h))?(?![0-9A-Za-z])/, "[0-9.]+ (?:ms|s|min|h|d)(?: [0-9]+ (?:s|min|h))?"],
   [/^[0-9]+(?:[.,:][0-9]+)*/, "[0-9]+(?:[.,:][0-9]+)*"],
   [/^…/, ".*"],
   // Columns are as wide as what is in them.
@@ -15,9 +18,9 @@ const forms: readonly (readonly [RegExp, string])[] = [
 function patternOf(line: string): string {
   let pattern = "";
   for (let rest = line.trim(); rest !== "";) {
-    const found = forms.map(([form, meaning]) => [form.exec(rest)?.[0], meaning] as const).find(([text]) => text !== undefined && text !== "");
-    const [text = rest.charAt(0), meaning = text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")] = found ?? [];
-    pattern += meaning;
+    const found = forms.find(([form]) => form.test(rest));
+    const text = found?.[0].exec(rest)?.[0] ?? rest.charAt(0);
+    pattern += found?.[1] ?? text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
     rest = rest.slice(text.length);
   }
   return `[^\\S\\n]*${pattern}[^\\S\\n]*\\n`;

@@ -17,7 +17,6 @@ function sideOf(name: string): Side {
     name,
     online: true,
     process: "running",
-    watchers: new Set(),
     state: () => reader.server(0),
     set: (values) => void writer.server(0).set(values),
     receiver: {
