@@ -163,9 +163,9 @@ describe("the layout", () => {
       bytes: planSegment({ servers: 2, jobs: 3 }).bytes,
       hash: hash.toString(16),
     }).toEqual({
-      version: 3n,
+      version: 4n,
       bytes: 1008,
-      hash: "ec494e87a1ae0267",
+      hash: "3bb963ec23995055",
     });
   });
 
