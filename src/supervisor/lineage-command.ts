@@ -2,6 +2,7 @@
  * `lineage`: shows the clusters that a server was, and makes the one that has taken its place the present one. The change is a job that
  * runs alone; the receiver, which is none, is stopped for it and started again.
  */
+import type { JsonValue } from "../ipc/index.ts";
 import {
   lineageResponse,
   managementErrors,
@@ -65,6 +66,8 @@ export async function handleLineage(
 /** Housekeeping that would stay for a minute has nothing to do for a cluster that is gone. */
 const idle = ["archive-wal", "ship-wal"] as const;
 
+const textOf = (fact: JsonValue | undefined): string => (typeof fact === "string" ? fact : "");
+
 async function accept(
   server: SupervisedServer,
   expected: string | null,
@@ -84,7 +87,7 @@ async function accept(
     if (outcome.state !== "succeeded") throw outcome.error;
     await lineages.lookAnew(server);
     const { from, to, returned } = outcome.result.facts;
-    return { from: String(from), to: String(to), returned: returned === true };
+    return { from: textOf(from), to: textOf(to), returned: returned === true };
   } finally {
     server.archiver.wake();
     server.secondCopy?.wake();

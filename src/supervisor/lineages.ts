@@ -12,8 +12,8 @@ import {
 } from "../repository/index.ts";
 import type { LocalStorage } from "../storage/index.ts";
 import { supervisorErrors } from "./errors.ts";
-import type { SupervisedServer } from "./server.ts";
-import type { StoredStretch } from "./wal-ledger.ts";
+import type { ServerRecordWriter } from "./receivers.ts";
+import type { StoredStretch, WalLedger } from "./wal-ledger.ts";
 
 /** Of a server that was never reached. */
 const defaultSegmentSize = 16 * 1024 * 1024;
@@ -32,6 +32,14 @@ export interface Lineages {
   readonly segmentSize: number;
   /** By system identifier. */
   readonly former: ReadonlyMap<string, FormerLineage>;
+}
+
+/** A server as far as it concerns what is known of its WAL. */
+export interface LineagesOwner {
+  readonly name: string;
+  lineages: Lineages;
+  readonly wal: WalLedger;
+  readonly record: ServerRecordWriter;
 }
 
 export const noLineages: Lineages = { present: undefined, segmentSize: 0, former: new Map() };
@@ -54,7 +62,7 @@ export async function readLineages(storage: LocalStorage, server: string, measur
 }
 
 /** The same for a server; what cannot be read is said, and nothing is remembered of it. */
-export async function rememberLineages(server: SupervisedServer, storage: LocalStorage, logger: Logger): Promise<void> {
+export async function rememberLineages(server: LineagesOwner, storage: LocalStorage, logger: Logger): Promise<void> {
   try {
     server.lineages = await readLineages(storage, server.name);
   } catch (error) {
@@ -63,11 +71,11 @@ export async function rememberLineages(server: SupervisedServer, storage: LocalS
 }
 
 /** Bytes of the WAL of earlier clusters. */
-export const formerBytes = ({ lineages }: Pick<SupervisedServer, "lineages">): number =>
+export const formerBytes = ({ lineages }: Pick<LineagesOwner, "lineages">): number =>
   [...lineages.former.values()].reduce((sum, { bytes }) => sum + bytes, 0);
 
 /** Everything that is known of the WAL that was just there is of another cluster; the receiver begins anew. */
-export async function lookAnew(server: SupervisedServer, storage: LocalStorage, logger: Logger): Promise<void> {
+export async function lookAnew(server: LineagesOwner, storage: LocalStorage, logger: Logger): Promise<void> {
   await rememberLineages(server, storage, logger);
   const inventory = await inventoryOf(storage, serverLayout(server.name));
   server.wal.load(await inventory.stretches());
@@ -84,7 +92,7 @@ export async function lookAnew(server: SupervisedServer, storage: LocalStorage, 
 }
 
 /** Not thrown: what status says until the present cluster has a backup. */
-export function lineageProblems({ lineages, name }: Pick<SupervisedServer, "lineages" | "name">, entries: readonly CatalogEntry[]): ProblemSummary[] {
+export function lineageProblems({ lineages, name }: Pick<LineagesOwner, "lineages" | "name">, entries: readonly CatalogEntry[]): ProblemSummary[] {
   const { present, former } = lineages;
   if (present === undefined || former.size === 0) return [];
   if (entries.some(({ state, info }) => state === "valid" && info?.own?.systemIdentifier === present)) return [];

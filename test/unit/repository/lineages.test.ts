@@ -45,14 +45,13 @@ function failingAt(number: number): Storage {
     };
   };
   const { storage } = repository;
-  const { makeDirectory, move, removeFile, removeTree, replaceFile } = storage;
   return {
     ...storage,
-    makeDirectory: step(makeDirectory),
-    move: step(move),
-    removeFile: step(removeFile),
-    removeTree: step(removeTree),
-    replaceFile: step(replaceFile),
+    makeDirectory: step((path: string) => storage.makeDirectory(path)),
+    move: step((from: string, to: string) => storage.move(from, to)),
+    removeFile: step((path: string) => storage.removeFile(path)),
+    removeTree: step((path: string) => storage.removeTree(path)),
+    replaceFile: step((path: string, content: string | Uint8Array) => storage.replaceFile(path, content)),
   };
 }
 
