@@ -48,7 +48,8 @@ export async function watchPushedWal(servers: readonly SupervisedServer[], optio
 /** Returns how to look once; that never rejects. */
 export function createPushWatch(server: SupervisedServer, { storage, logger }: Pick<PushWatchOptions, "storage" | "logger">): () => Promise<void> {
   const store = openWalPushes(storage, server.name);
-  let print: string | undefined;
+  /** Of the file when it was last looked at; null before the first look. */
+  let print: string | undefined | null = null;
   let known: WalPushes | undefined;
   const idOf = ({ name, at }: WalConflict): string => `${name} ${at}`;
 

@@ -109,9 +109,17 @@ export async function switchMasterKey(path: string): Promise<void> {
   }
 }
 
+/** What a call left that was cut off while it made the next key: nobody knows it, and it is a pass phrase. */
+async function removeUnfinished(path: string): Promise<void> {
+  const begin = `${basename(rotationFiles(path).next)}.new-`;
+  const names = await readdir(dirname(path));
+  for (const name of names.filter((each) => each.startsWith(begin))) await rm(join(dirname(path), name), { force: true });
+}
+
 /** Removes the previous key durably, or keeps it under a name of its own; returns that name. */
 export async function retirePreviousMasterKey(path: string, keepAs: string | undefined): Promise<string | undefined> {
   const { previous } = rotationFiles(path);
+  await removeUnfinished(path);
   if (keepAs === undefined) {
     await rm(previous, { force: true });
     await syncDirectory(dirname(path));

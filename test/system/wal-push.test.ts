@@ -172,6 +172,7 @@ describe("archive_command instead of the stream", () => {
     await cluster.sql("SELECT pg_switch_wal()");
     // As after max_slot_wal_keep_size: the server keeps it only for archive_command, and the receiver finds it gone.
     const missing = (await readdir(join(cluster.dataDir, "pg_wal"))).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
+    await cluster.sql("SELECT txid_current()");
     const newest = await cluster.value("SELECT pg_walfile_name(pg_current_wal_lsn())");
     const aside = join(daemon.root, "aside");
     await mkdir(aside);

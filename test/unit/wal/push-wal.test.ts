@@ -189,41 +189,37 @@ describe("a segment that is pushed", () => {
     async (_what, spec) => {
       class Killed extends Error {}
       for (let changes = 1, done = false; !done; changes += 1) {
-        for (const after of [false, true]) {
-          await repository.storage.removeTree("primary");
-          let made = 0;
-          const change = async <T>(step: () => Promise<T>): Promise<T> => {
-            made += 1;
-            if (made > changes || (made === changes && !after)) throw new Killed();
-            const result = await step();
-            if (made === changes) throw new Killed();
-            return result;
-          };
-          const real = repository.storage;
-          const storage: Storage = {
-            ...real,
-            createFile: (file) =>
-              change(async () => {
-                const sink = await real.createFile(file);
-                return { ...sink, commit: (options) => change(() => sink.commit(options)), abort: async () => undefined };
-              }),
-            replaceFile: (file, content) => change(() => real.replaceFile(file, content)),
-            renewFile: (file, content) => change(() => real.renewFile(file, content)),
-            appendLine: (file, line) => change(() => real.appendLine(file, line)),
-            removeFile: (file) => change(() => real.removeFile(file)),
-          };
-          done = await push(name, segment(), { spec, storage }).then(
-            () => true,
-            (error: unknown) => {
-              if (!(error instanceof Killed) && !(error instanceof Error && error.cause instanceof Killed)) throw error;
-              return false;
-            },
-          );
-          await push(name, segment(), { spec });
-          expect((await stored()).equals(segment()), `${changes}`).toBe(true);
-          expect((await names()).filter((entry) => !entry.startsWith(".tmp_"))).toEqual([name + (spec === plain ? "" : ".gz.aes")]);
-          expect(await inventory().unarchived()).toEqual([]);
-        }
+        await repository.storage.removeTree("primary");
+        let made = 0;
+        const change = async <T>(step: () => Promise<T>): Promise<T> => {
+          made += 1;
+          if (made >= changes) throw new Killed();
+          return step();
+        };
+        const real = repository.storage;
+        const storage: Storage = {
+          ...real,
+          createFile: (file) =>
+            change(async () => {
+              const sink = await real.createFile(file);
+              return { ...sink, commit: (options) => change(() => sink.commit(options)), abort: async () => undefined };
+            }),
+          replaceFile: (file, content) => change(() => real.replaceFile(file, content)),
+          renewFile: (file, content) => change(() => real.renewFile(file, content)),
+          appendLine: (file, line) => change(() => real.appendLine(file, line)),
+          removeFile: (file) => change(() => real.removeFile(file)),
+        };
+        done = await push(name, segment(), { spec, storage }).then(
+          () => true,
+          (error: unknown) => {
+            if (!(error instanceof Killed) && !(error instanceof Error && error.cause instanceof Killed)) throw error;
+            return false;
+          },
+        );
+        await push(name, segment(), { spec });
+        expect((await stored()).equals(segment()), `${changes}`).toBe(true);
+        expect((await names()).filter((entry) => !entry.startsWith(".tmp_"))).toEqual([name + (spec === plain ? "" : ".gz.aes")]);
+        expect(await inventory().unarchived()).toEqual([]);
       }
     },
   );
