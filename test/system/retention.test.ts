@@ -41,7 +41,7 @@ const listed = async (): Promise<string[]> =>
 async function backup(): Promise<string> {
   for (let round = 0; round < 3; round += 1) {
     markers += 1;
-    await insertMarkers(cluster, markers, 1);
+    await insertMarkers(cluster, markers, markers);
     await cluster.sql("SELECT pg_switch_wal()");
   }
   return String((await ask(daemon, "backup", "primary"))["Backup"]);

@@ -34,7 +34,7 @@ afterAll(async () => {
 
 async function backup(): Promise<string> {
   markers += 1;
-  await insertMarkers(cluster, markers, 1);
+  await insertMarkers(cluster, markers, markers);
   await cluster.sql("SELECT pg_switch_wal()");
   return String((await ask(daemon, "backup", "primary"))["Backup"]);
 }

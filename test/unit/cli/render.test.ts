@@ -190,7 +190,7 @@ describe("text for people", () => {
 
   it("shows lag, gaps and what is wrong with its remedy", () => {
     const shown = text("status", answers.status ?? {});
-    expect(shown).toMatch(/^primary +15\.18 +streaming +45\.8 MB +2 +30\.9 MB +backup$/m);
+    expect(shown).toMatch(/^primary +15\.18 +streaming +45\.8 MB +2 +30\.9 MB +backup, 1 waiting$/m);
     expect(shown).toMatch(/^reporting-europe +15\.18 +OFFLINE/m);
     expect(text("status details", answers["status details"] ?? {})).toMatch(/^ {2}Lag +45\.8 MB, 1 min 05 s$/m);
     expect(shown).toContain("! primary: the replication slot moneta_primary does not exist");
