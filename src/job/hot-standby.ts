@@ -5,8 +5,15 @@ import { refreshStandby, type StandbyResult } from "../restore/index.ts";
 import type { JobEnvironment, JobHandler } from "./job.ts";
 import { restoreOptions, restorePhases } from "./restore.ts";
 
-function bring(backup: string, copy: HotStandbyCopy, environment: JobEnvironment, notes: string[]): Promise<StandbyResult> {
-  const { clock, logger, progress, repository, signal, uses } = environment;
+/** `chosen` is told which backup it is, before anything of the copy is changed. */
+function bring(
+  backup: string,
+  copy: HotStandbyCopy,
+  environment: JobEnvironment,
+  notes: string[],
+  chosen: (label: string) => void,
+): Promise<StandbyResult> {
+  const { clock, logger, progress, repository, signal } = environment;
   const { directory, overrides, tablespaceMap } = copy;
   const options = restoreOptions({ backup, position: null, directory, copyWal: true, tablespaceMap }, environment, notes);
   return refreshStandby(
@@ -16,20 +23,26 @@ function bring(backup: string, copy: HotStandbyCopy, environment: JobEnvironment
       logger,
       signal,
       progress: ({ phase, bytesDone, bytesTotal }) => progress({ phase: restorePhases[phase], bytesDone, bytesTotal }),
-      planned: async (plan) => uses([plan.backup.label]),
+      planned: async (plan) => chosen(plan.backup.label),
     },
   );
 }
 
 export const refreshStandbys: JobHandler<"hot-standby"> = async (request, environment) => {
-  const { logger, signal } = environment;
+  const { logger, signal, uses } = environment;
+  // All copies get the same one: only that is kept from being deleted meanwhile.
+  let backup = request.backup;
+  const chosen = (label: string): void => {
+    backup = label;
+    uses([label]);
+  };
   const notes: string[] = [];
   const failures: MonetaError[] = [];
   const done: StandbyResult[] = [];
   for (const copy of request.copies) {
     throwIfAborted(signal);
     try {
-      const result = await bring(request.backup, copy, environment, notes);
+      const result = await bring(backup, copy, environment, notes, chosen);
       done.push(result);
       for (const note of result.notes) logger.info(`hot standby "${result.directory}": ${note}`);
       notes.push(...result.notes);
