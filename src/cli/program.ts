@@ -47,6 +47,9 @@ outcome is unknown; 4 protocol or key; 5 no such server or job; 6 not in this
 state; 11 not available yet; 20 cancelled; 30 no space; 40 no such backup;
 130 interrupted. Any other: failed; doc/ERRORS.md has the number of each error.`;
 
+/** What commands of two words have in common, for the list of commands. */
+const groups: Readonly<Record<string, string>> = { key: "Data keys: key rotate <server>" };
+
 /** What stands for a command in the list of commands; its own help has the arguments. */
 const termOf = (command: Command): string => (command.name() === "status" ? "status [details]" : command.name());
 
@@ -194,6 +197,7 @@ export function parseCommandLine(words: readonly string[], version: string, outp
         program.commands.find((command) => command.name() === first) ??
         program
           .command(first, { hidden: !commandTable[name].available })
+          .description(groups[first] ?? "")
           .helpOption("-?, --help", "show this help")
           .helpCommand(false);
       addCommand(group, second, name, choose, program);

@@ -26,6 +26,9 @@ import {
   rotationState,
 } from "../../../src/vault/index.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
+import { withoutSyncs } from "../../support/without-syncs.ts";
+
+withoutSyncs();
 
 // Deriving a key takes a fifth of a second, and there are hundreds of them: a digest does for what is tried here.
 vi.mock("../../../src/encryption/master-key.ts", async (original) => ({

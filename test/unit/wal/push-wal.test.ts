@@ -11,10 +11,12 @@ import { openServerIdentity, openWalInventory, openWalPushes, readSegment } from
 import type { Storage } from "../../../src/storage/index.ts";
 import { pushWal, runArchiver, type ArchiverKeys, type PushedWal } from "../../../src/wal/index.ts";
 import { sampleBytes } from "../../support/sample-bytes.ts";
+import { withoutSyncs } from "../../support/without-syncs.ts";
 import { eachTestHasARepository } from "../repository/test-repository.ts";
 import { megabyte } from "./segment.ts";
 import { segmentOf } from "./stored-wal.ts";
 
+withoutSyncs();
 const repository = eachTestHasARepository();
 const key = createDataKey();
 const keys: ArchiverKeys = {
