@@ -249,7 +249,7 @@ export const availableCommands = {
     arguments: [server, { ...label, optional: true }, position],
     fields: { Server: "text", Backup: "text?", Position: "text?" },
     description: "Prove a backup: restore it into scratch space, start it there, check it",
-    examples: ["drill primary", "drill primary oldest", "drill primary newest 'time=2026-11-20 09:00:00+00'"],
+    examples: ["drill primary", "drill primary oldest"],
   }),
   schedule: entry("schedule", {
     number: 1003,
@@ -295,7 +295,7 @@ export const availableCommands = {
     ],
     fields: { Server: "text", Action: "text?", SystemIdentifier: "text?" },
     description: "Show which clusters a server was, or accept the one that has taken its place",
-    examples: ["lineage primary", "lineage primary accept", "lineage primary accept 7412345678901234567"],
+    examples: ["lineage primary", "lineage primary accept"],
   }),
   archive: entry("archive", {
     number: 4,

@@ -68,6 +68,7 @@ const before: Readonly<Record<string, () => Promise<void>>> = {
   },
   // A question that takes as long as anybody waits.
   "drill primary oldest": () => writeFile(sqlFile, "SELECT pg_sleep(3600);\n"),
+  "lineage primary accept": () => daemon.waitUntilStreaming("primary"),
 };
 
 /** The words of a line, for this machine and this moment. */
@@ -77,7 +78,8 @@ const typed = (line: string): string[] =>
   );
 
 /** Failures and lines of progress go to standard error: what a page shows of one that failed is there. */
-const printed = ({ stdout, stderr }: Finished, exit: number): string => (exit === 0 ? stdout : stderr).replaceAll(`${place}/`, "/srv/");
+const printed = ({ stdout, stderr }: Finished, exit: number): string =>
+  (exit === 0 ? stdout : stderr).replaceAll(`${place}/`, "/srv/").replaceAll(`${daemon.baseDir}/`, "/var/lib/moneta/repository/");
 
 function compare({ exit = 0, line, prints }: Example, done: Finished): void {
   expect(done.status, `${line}\n${done.stdout}${done.stderr}`).toBe(exit);

@@ -6,6 +6,8 @@ const forms: readonly (readonly [RegExp, string])[] = [
   [/^[0-9a-f]{32}(?![0-9A-Za-z])/, "[0-9a-f]{32}"],
   // A position in the WAL.
   [/^[0-9A-F]+\/[0-9A-F]+(?![0-9A-Za-z/])/, "[0-9A-F]+/[0-9A-F]+"],
+  // A server that wrote something is ahead for a moment.
+  [/^none(?![0-9A-Za-z])/, "(?:none|[0-9.]+ [kMGT]?B)"],
   // Sizes and times in whatever unit fits them.
   [/^[0-9.]+ [kMGT]?B(?![0-9A-Za-z])/, "[0-9.]+ [kMGT]?B"],
   [/^[0-9.]+ (?:ms|s|min|h|d)(?: [0-9]+ (?:s|min|h))?(?![0-9A-Za-z])/, "[0-9.]+ (?:ms|s|min|h|d)(?: [0-9]+ (?:s|min|h))?"],

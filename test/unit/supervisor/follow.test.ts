@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { describe, expect, it } from "vitest";
 import type { ReceiverRole } from "../../../src/ipc/index.ts";
 import { createSegment, openStateReader, openStateWriter, type ServerState } from "../../../src/state/index.ts";
@@ -37,6 +38,8 @@ function following() {
   const told: ReceiverRole[] = [];
   const follow = createFollow({ own, followed, clock, logger, patienceMs: 5000, tell: (role) => void told.push(role) });
   const ended = new AbortController();
+  // The clock that stands still keeps a listener for each wait.
+  setMaxListeners(0, ended.signal);
   follow.start(ended.signal);
   const after = async (seconds: number): Promise<ReceiverRole> => {
     for (let second = 0; second < seconds; second += 1) await clock.advance(1000);
