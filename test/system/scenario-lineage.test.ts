@@ -74,14 +74,12 @@ it("a server that became another cluster is received when it is accepted, and bo
   const first = await backup([1, 2]);
   await insertMarkers(cluster, 3, 3);
   await cluster.sql("SELECT pg_switch_wal()");
-  await waitFor("everything of the old cluster is archived", async () =>
-    (await readdir(repository("wal"))).every((name) => !/^[0-9A-F]{24}$/.test(name)),
-  );
-  const walOfOld = await segmentsIn(repository("wal"));
 
   await replaceCluster();
   const present = await identifierOf();
   await waitFor("it is refused", async () => (await problems()).includes("WAL_OTHER_CLUSTER"), { seen: () => daemon.log().slice(-2000) });
+  // Nothing comes any more; the archiver changes only the form of a segment, not its name.
+  const walOfOld = await segmentsIn(repository("wal"));
   expect((await daemon.cli(["backup", "primary"])).json?.Outcome).toMatchObject({ Status: false, Code: "WAL_NOT_RECEIVED" });
   expect(await ask(daemon, "lineage", "primary")).toMatchObject({
     Lineages: [{ SystemIdentifier: old, Present: true, NumberOfBackups: 1, Newest: first }],
