@@ -4,7 +4,7 @@
  * it is proven that nothing is missing before it.
  */
 import type { MonetaError } from "../common/index.ts";
-import { formatLsn, segmentStart, segmentsOfRange, type Lsn } from "../postgres/index.ts";
+import { formatLsn, lsn, segmentName, segmentStart, segmentsOfRange, type Lsn } from "../postgres/index.ts";
 import type { WalCoverage, WalSource } from "../repository/index.ts";
 import { restoreErrors } from "./errors.ts";
 import type { InspectedBackup } from "./inspect-backup.ts";
@@ -73,7 +73,8 @@ function checkEnd(question: TargetQuestion): CheckedTarget {
   }
   const lost = coverage !== undefined && coverage.timeline === reach.history.timeline && coverage.lsn > reach.end;
   if (lost && question.position.timeline === undefined) {
-    const had = `WAL was received up to ${formatLsn(coverage.lsn)}, but the repository ends at ${formatLsn(reach.end)}`;
+    const last = segmentName(coverage.timeline, lsn(coverage.lsn - 1n), question.wal.inventory.segmentSize);
+    const had = `WAL was received up to ${formatLsn(coverage.lsn)} (in ${last}), but the repository ends at ${formatLsn(reach.end)}`;
     return { target, notes: [], problem: unreachable(question, `${had}: what was last received is gone; to restore what is there, name it: lsn=${formatLsn(reach.end)}`) };
   }
   return { target, notes: [] };
