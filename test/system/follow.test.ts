@@ -7,11 +7,14 @@ import { insertMarkers } from "../support/marker-table.ts";
 import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
 import { requires } from "../support/requires.ts";
 import { waitFor } from "../support/wait-for.ts";
+import { movingAddress, type MovingAddress } from "../integration/wal/moving-address.ts";
 import { serverStatus } from "./daemon-observation.ts";
 
 const segmentSize = 1024 * 1024;
 let primary: Cluster;
 let standby: Cluster;
+let rebuilt: Cluster;
+let address: MovingAddress;
 let daemon: Daemon;
 
 const positionOf = (text: string): bigint => {
@@ -65,10 +68,11 @@ const { it, describe } = requires("postgres-15");
 
 beforeAll(async () => {
   primary = await createCluster({ walSegmentSize: segmentSize, settings: { wal_keep_size: "64MB" } });
+  address = movingAddress(primary);
   standby = await primary.createStandby({ slot: "standby" });
   daemon = await createDaemon({
     servers: [
-      { name: "primary", cluster: primary },
+      { name: "primary", cluster: primary, host: address.connectionOptions.host, port: address.connectionOptions.port },
       { name: "replica", cluster: standby, settings: { follow: "primary" } },
     ],
     settings: { receiver_timeout: "3s", receiver_status_interval: "1s" },
@@ -113,4 +117,27 @@ describe("a server with follow", () => {
     // What it has goes on from what the other one has, to the last row, on the new timeline.
     expect((await storedOf("replica")).some(({ name }) => name.startsWith("00000002"))).toBe(true);
   }, 180_000);
+
+  it("hands back when the followed one is there again and has caught up, and takes over once more without a gap", async () => {
+    // Made anew of the server that is the primary now, at the address of the old one.
+    rebuilt = await standby.createStandby({ slot: "rebuilt" });
+    address.leadTo(rebuilt);
+    await becomes("primary", "streaming");
+    await becomes("replica", "following");
+    expect(await problems("replica")).not.toContain("WAL_TAKEN_OVER");
+    const end = await flushed("replica");
+    expect(await flushed("primary")).toBeGreaterThanOrEqual(end);
+    await insertMarkers(standby, 31, 35, "x".repeat(2000));
+    await standby.sql("SELECT pg_switch_wal()");
+    await insertMarkers(standby, 36, 40);
+    await receivedBy("primary", standby);
+    await slotGoesAlong();
+
+    await rebuilt.stop("immediate");
+    await becomes("replica", "streaming");
+    await insertMarkers(standby, 41, 45);
+    await receivedBy("replica", standby);
+    expect(await serverStatus(daemon, "replica")).toMatchObject({ Gaps: 0 });
+    expect(daemon.log()).not.toMatch(/replica.* is missing: /);
+  }, 240_000);
 });
