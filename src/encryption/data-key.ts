@@ -113,7 +113,8 @@ function unwrap(kind: Kind, masterKeys: readonly MasterKey[], text: string): { r
       }
     }
   }
-  throw failure ?? encryptionErrors.notAuthentic(`there is no master key to open a wrapped ${kinds[kind].name} with`);
+  if (failure !== undefined) throw failure;
+  throw encryptionErrors.notAuthentic(`there is no master key to open a wrapped ${kinds[kind].name} with`);
 }
 
 const listOf = (keys: MasterKey | readonly MasterKey[]): readonly MasterKey[] => ("material" in keys ? [keys] : keys);

@@ -49,7 +49,7 @@ async function* piecesOf(bytes: Buffer): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += 65_537) yield bytes.subarray(at, at + 65_537);
 }
 
-function push(file: string, content: Buffer, { spec = zstd, storage = repository.storage as Storage } = {}): Promise<PushedWal> {
+function push(file: string, content: Buffer, { spec = zstd, storage = repository.storage }: { spec?: PipelineSpec; storage?: Storage } = {}): Promise<PushedWal> {
   return pushWal(
     {
       server: "primary",
