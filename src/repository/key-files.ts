@@ -35,7 +35,11 @@ export function openKeyFiles(storage: Storage, server: string, given: MasterKey 
   let latest: MasterKeySet | undefined;
 
   const missing = (purpose: string, cause?: unknown): MonetaError =>
-    repositoryErrors.masterKeyMissing(`the master key is needed to ${purpose}`, { server }, cause);
+    repositoryErrors.masterKeyMissing(
+      `the master key is needed to ${purpose}${cause === undefined ? "" : `, and ${messageOf(cause)}`}`,
+      { server },
+      cause,
+    );
 
   async function readSet(purpose: string): Promise<MasterKeySet> {
     if (source === undefined) throw missing(purpose);

@@ -220,7 +220,10 @@ describe("restore_command fails, so that recovery stops", () => {
 
   it("when the master key is gone, or is another one", async () => {
     await withChanged(keyFile, () => undefined, async () => {
-      await expect(fetch(plain(middle()))).rejects.toMatchObject({ code: "MASTER_KEY_MISSING" });
+      await expect(fetch(plain(middle()))).rejects.toMatchObject({
+        code: "REPOSITORY_MASTER_KEY_MISSING",
+        message: expect.stringContaining(keyFile) as string,
+      });
     });
   });
 
