@@ -152,7 +152,7 @@ async function save(file: UsersFile, lines: readonly string[]): Promise<UsersFil
 }
 
 /** An editor that waits longer than this for another one is told so. Milliseconds. */
-const lockWaitMs = 10_000;
+const lockWaitMs = 60_000;
 
 /**
  * Runs an edit, from reading to saving, while no other process edits a users or admins file of the same directory. The
