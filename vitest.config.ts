@@ -29,7 +29,7 @@ export default defineConfig({
     setupFiles: ["test/support/setup.ts"],
     pool: "forks",
     // More than there are cores, because servers wait for timers and disks; no more than the memory bears.
-    maxWorkers: Math.min(8, availableParallelism() + 2),
+    maxWorkers: Math.min(8, availableParallelism() + 3),
     sequence: { sequencer: RealServersFirst },
     // Long enough for a machine that is busy with other things: these end what hangs, and say nothing else.
     testTimeout: 240_000,

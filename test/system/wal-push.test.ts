@@ -45,7 +45,7 @@ const command = (...more: readonly string[]): string =>
 async function finishSegment(): Promise<string> {
   // So that there is something to end.
   await cluster.sql("SELECT txid_current()");
-  const name = await cluster.value("SELECT pg_walfile_name(pg_current_wal_lsn())");
+  const name = await cluster.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())");
   await cluster.sql("SELECT pg_switch_wal()");
   await waitFor(
     "PostgreSQL is told that the segment is archived",
@@ -166,7 +166,7 @@ describe("archive_command instead of the stream", () => {
     await ask(daemon, "mode", "primary", "online");
     await daemon.waitUntilStreaming("primary");
     await insertMarkers(cluster, 41, 45);
-    const name = await cluster.value("SELECT pg_walfile_name(pg_current_wal_lsn())");
+    const name = await cluster.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())");
     await cluster.sql("SELECT pg_switch_wal()");
     await waitFor("what is streamed is archived", () => existsSync(archived(name)), { seen: () => daemon.log().slice(-3000) });
     expect(await problems()).not.toContain("WAL_GAP");
@@ -181,7 +181,7 @@ describe("archive_command instead of the stream", () => {
     // As after max_slot_wal_keep_size: the server keeps it only for archive_command, and the receiver finds it gone.
     const missing = (await readdir(join(cluster.dataDir, "pg_wal"))).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
     await cluster.sql("SELECT txid_current()");
-    const newest = await cluster.value("SELECT pg_walfile_name(pg_current_wal_lsn())");
+    const newest = await cluster.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())");
     const aside = join(daemon.root, "aside");
     await mkdir(aside);
     const stored = new Set(await readdir(wal()));
