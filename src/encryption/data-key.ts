@@ -103,17 +103,17 @@ function open(kind: Kind, masterKey: MasterKey, { id, sealed }: WrappedLine): Bu
 
 /** What the first line holds that one of the master keys opens. @throws what the first failure was */
 function unwrap(kind: Kind, masterKeys: readonly MasterKey[], text: string): { readonly id: string; readonly secret: Buffer } {
-  let failure: unknown;
+  let failure: { readonly error: unknown } | undefined;
   for (const line of linesOf(kind, text)) {
     for (const masterKey of masterKeys) {
       try {
         return { id: line.id, secret: open(kind, masterKey, line) };
       } catch (error) {
-        failure ??= error;
+        failure ??= { error };
       }
     }
   }
-  if (failure !== undefined) throw failure;
+  if (failure !== undefined) throw failure.error;
   throw encryptionErrors.notAuthentic(`there is no master key to open a wrapped ${kinds[kind].name} with`);
 }
 

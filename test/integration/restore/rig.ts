@@ -140,7 +140,8 @@ export async function createRig(cluster: Cluster, options: RigOptions = {}): Pro
       directory: temporaryDirectory({ prefix: "mrest", unprivileged: true }).path,
       copyWal: false,
       workers: 2,
-      keys: () => keys.ring(),
+      // As a process that begins: what another one has read of the keys, it has not.
+      keys: () => openDataKeys(storage, server, options.masterKey).ring(),
       masterKeyFile: options.masterKeyFile,
       program,
       ...more,
