@@ -134,7 +134,7 @@ export interface Storage {
   replaceLinks(links: readonly ReplacedLink[], temporary: string): Promise<void>;
   /** A directory and those above it, durable. */
   makeDirectory(path: string): Promise<void>;
-  /** Makes what is written to a file so far durable, whoever wrote it. */
+  /** Makes what is written to a file so far durable, and its name, whoever wrote it: that one may have been killed in between. */
   syncFile(path: string): Promise<void>;
   /** Removes a file or link durably. False when there was none, so that a removal can be repeated. */
   removeFile(path: string): Promise<boolean>;

@@ -63,7 +63,10 @@ export async function removeName(place: Place, path: string): Promise<boolean> {
 
 /** Makes the content of `path` durable, whoever wrote it. */
 export async function syncStoredFile(place: Place, path: string): Promise<void> {
-  await attempting("sync", place.absolute(path), () => syncFile(place.bytes(path)));
+  await attempting("sync", place.absolute(path), async () => {
+    await syncFile(place.bytes(path));
+    await syncDirectory(place.bytes(parentPath(path) ?? ""));
+  });
 }
 
 const newline = 0x0a;
