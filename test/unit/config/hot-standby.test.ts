@@ -40,7 +40,7 @@ describe("copies lie apart", () => {
     section: { name, line: 1, entries: [] },
     compiled: { values: new Map(Object.entries(values)), entries: new Map(), problems: [], warnings: [] },
   });
-  const main = section("pgmoneta", { base_dir: "/srv/backup", workspace: "/srv/work", unix_socket_dir: "/run/m" });
+  const main = section("pgmoneta", { base_dir: "/srv/backup", workspace: "/srv/scratch", unix_socket_dir: "/run/m" });
   const check = (...servers: SectionUnderCheck[]): string[] =>
     checkStandbys("f", main, servers).map(({ section: name, key, message }) => `${name ?? ""} ${key ?? ""}: ${message}`);
   const map = (directory: string) => [[{ tablespace: "t", directory }]];
@@ -49,7 +49,7 @@ describe("copies lie apart", () => {
     expect(
       check(
         section("one", { hot_standby: ["/hs", "/hs2"], hot_standby_tablespaces: map("/ts/one"), hot_standby_overrides: ["/o"], wal_shipping: "/second" }),
-        section("two", { hot_standby: ["/hs", "/srv/work/hs"], hot_standby_tablespaces: map("/ts/two") }),
+        section("two", { hot_standby: ["/hs", "/srv/scratch/hs"], hot_standby_tablespaces: map("/ts/two") }),
         section("none", {}),
       ),
     ).toEqual([]);
