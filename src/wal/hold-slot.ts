@@ -6,7 +6,7 @@
 import { createBackoff, messageWithHint, throwIfAborted, toMonetaError, type MonetaError } from "../common/index.ts";
 import { formatLsn, invalidLsn, lowerLsn, segmentStart, type Lsn, type TimelineId } from "../postgres/index.ts";
 import { connect, identifySystem, startWalStream, type ConnectOptions, type Connection } from "../replication/index.ts";
-import { lookAtServer, type ReceiverMemory } from "./receive.ts";
+import { emptyMemory, lookAtServer, type ReceiverMemory } from "./receive.ts";
 import type { ReceiverDependencies, ReceiverOptions } from "./receiver-options.ts";
 import { prepareSlot } from "./slot.ts";
 
@@ -29,14 +29,7 @@ export async function runSlotHolder(options: ReceiverOptions, deps: HoldDependen
   const settings: ConnectOptions = { ...options.connect, replication: true, applicationName: options.slot };
   const longestMs = options.longestRetryMs ?? 30_000;
   const backoff = createBackoff({ firstMs: options.firstRetryMs ?? 500, factor: 2, maxMs: longestMs, jitter: 0.3 });
-  const memory: ReceiverMemory = {
-    missing: false,
-    reported: undefined,
-    suspect: undefined,
-    uncomparable: undefined,
-    saidPrerequisites: new Set(),
-    saidBranches: new Set(),
-  };
+  const memory = emptyMemory();
   let last: MonetaError | undefined;
   while (!signal.aborted) {
     let waitMs = options.statusIntervalMs ?? standardIntervalMs;

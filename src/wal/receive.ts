@@ -44,6 +44,16 @@ export interface ReceiverMemory extends BehindMemory, LastSegmentMemory {
   readonly saidBranches: Set<string>;
 }
 
+/** Before the first attempt. */
+export const emptyMemory = (): ReceiverMemory => ({
+  missing: false,
+  reported: undefined,
+  suspect: undefined,
+  uncomparable: undefined,
+  saidPrerequisites: new Set(),
+  saidBranches: new Set(),
+});
+
 export interface ReceiveDependencies extends ReceiverDependencies {
   input(input: ReceiverInput): void;
   /** The server's process for our connection: ours to end if it outlives us. */

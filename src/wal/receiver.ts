@@ -19,7 +19,7 @@ import { serverLayout } from "../repository/index.ts";
 import { waitForSpace } from "./disk-space.ts";
 import { walErrors } from "./errors.ts";
 import { createOwnWalsender } from "./own-walsender.ts";
-import { lookAtServer, receiveOnce, type ReceiveEnd, type ReceiverMemory } from "./receive.ts";
+import { emptyMemory, lookAtServer, receiveOnce, type ReceiveEnd } from "./receive.ts";
 import type { ReceiverDependencies, ReceiverOptions } from "./receiver-options.ts";
 import { receiverTable, type ReceiverInput, type ReceiverState } from "./receiver-state.ts";
 
@@ -60,14 +60,7 @@ export async function runReceiver(options: ReceiverOptions, deps: ReceiverDepend
   const spaceWaits = createBackoff({ firstMs: Math.min(firstSpaceCheckMs, longestMs), factor: 2, maxMs: longestMs, jitter: 0.3 });
   const connect: ConnectOptions = { ...options.connect, replication: true, applicationName: options.slot };
   const own = createOwnWalsender(options.storage, options.server, logger);
-  const memory: ReceiverMemory = {
-    missing: false,
-    reported: undefined,
-    suspect: undefined,
-    uncomparable: undefined,
-    saidPrerequisites: new Set(),
-    saidBranches: new Set(),
-  };
+  const memory = emptyMemory();
   let lastError: MonetaError | undefined;
   let failingSince: number | undefined;
   let flushed: Lsn = invalidLsn;
