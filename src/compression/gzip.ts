@@ -34,7 +34,7 @@ function deflateBound(length: number): number {
 
 function compressMember(plain: Uint8Array, level: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const options: ZlibOptions = { level, chunkSize: Math.max(128, deflateBound(plain.length)), memLevel: 8 };
+    const options: ZlibOptions = { level, chunkSize: Math.max(128, deflateBound(plain.length)), memLevel: 9 };
     gzip(plain, options, (error, member) => {
       if (error) reject(compressionErrors.failed(`gzip failed: ${messageOf(error)}`, {}, error));
       else resolve(member);

@@ -122,6 +122,12 @@ export function isContainer(start: Uint8Array): boolean {
   return start.length >= MAGIC.length && MAGIC.equals(start.subarray(0, MAGIC.length));
 }
 
+/** Id of the data key that the file beginning with `header` needs; undefined when that is no header of ours. */
+export function containerKeyId(header: Uint8Array): string | undefined {
+  if (!isContainer(header) || header.length < CONTAINER_HEADER_LENGTH) return undefined;
+  return Buffer.from(header.subarray(ID_AT, SALT_AT)).toString("hex");
+}
+
 /**
  * Opens the frames of the file that begins with `header` (60 bytes or more).
  * @throws ENCRYPTION_MALFORMED, ENCRYPTION_KEY_UNKNOWN

@@ -4,6 +4,8 @@ export type { ChunkEntry, FileMeasures, HashAlgorithm } from "./file-measures.ts
 export { appendCrc32c, crc32c } from "./crc32c.ts";
 export type { ByteSink, FilePipeline, SinkOpening, StoredAlready, WholePlainFile } from "./file-pipeline.ts";
 export * from "./pipeline.ts";
+export { createMemoryBudget } from "./memory-budget.ts";
+export type { MemoryBudget, PooledBuffer } from "./memory-budget.ts";
 export type { RandomReader } from "./random-reader.ts";
 export type { StageTimes } from "./stage-times.ts";
 export type * from "./stored-file.ts";

@@ -6,6 +6,7 @@ import { crc32c } from "./crc32c.ts";
 import { namedDamage } from "./damage.ts";
 import { pipelineErrors } from "./errors.ts";
 import { type ChunkEntry, createRunningDigest } from "./file-measures.ts";
+import type { PooledBuffer } from "./memory-budget.ts";
 import type { ChunkReceiver, ReadMeasures, ReadStoredFileOptions, StoredFormat } from "./stored-file.ts";
 
 type IndexedOptions = ReadStoredFileOptions & { readonly chunks: readonly ChunkEntry[] };
@@ -58,17 +59,25 @@ export function requireChecksum(found: number, number: number, { source, chunks 
   throw pipelineErrors.damaged(`${source.name}: checksum of chunk ${number} does not match`, { file: source.name, chunk: number });
 }
 
-/** One chunk out of its stored bytes, checked against its entry. */
+/** One chunk out of its stored bytes; `check` is whether its checksum is compared with that of its entry. */
 async function openChunk(
   stored: Buffer,
   number: number,
   options: ChunkOptions,
   compressor: Compressor,
   opener: Opener | undefined,
+  check: boolean,
 ): Promise<Buffer> {
   const plain = await unpackChunk(stored, number, options, compressor, opener);
-  requireChecksum(crc32c(plain), number, options);
+  if (check) requireChecksum(crc32c(plain), number, options);
   return Buffer.isBuffer(plain) ? plain : Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
+}
+
+/** A chunk that is on its way. */
+interface Ahead {
+  readonly read: Promise<Buffer>;
+  readonly plain: Promise<Buffer>;
+  readonly room: PooledBuffer | undefined;
 }
 
 export async function readIndexed(
@@ -82,15 +91,19 @@ export async function readIndexed(
   const storedDigest = createRunningDigest(options.hash);
   const plainDigest = createRunningDigest(options.hash);
   const same = !format.encrypted && format.compression === "none";
+  // Otherwise the digest of the plain bytes says all there is to say.
+  const all = !(options.plainIsEnough === true && options.expected?.plainDigest !== undefined);
+  const hashStored = !same && all;
+  const largest = chunks.reduce((most, { stored }) => Math.max(most, stored), 0);
   const compressor = await openCompressor(format.compression);
-  const ahead: { readonly plain: Promise<Buffer>; readonly read: Promise<Buffer> }[] = [];
+  const ahead: Ahead[] = [];
   let plainSize = 0;
   try {
     let opener: Opener | undefined;
     if (format.encrypted) {
       const header = await source.read(0, headerSize);
       opener = createOpener(header, options.keys ?? (() => undefined));
-      storedDigest.update(header);
+      if (hashStored) storedDigest.update(header);
     }
     // Digests need the order of the file, so reads pass one behind the other; decoding overlaps.
     let reading: Promise<unknown> = Promise.resolve();
@@ -99,18 +112,19 @@ export async function readIndexed(
       const at = offset;
       offset += entry.stored;
       const previous = reading;
-      const read = source.read(at, entry.stored);
+      const room = options.pool?.take(largest, 1);
+      const read = source.read(at, entry.stored, room?.bytes);
       const measured = previous.then(async () => {
         const stored = await read;
-        if (!same) storedDigest.update(stored);
+        if (hashStored) storedDigest.update(stored);
         return stored;
       });
       reading = measured;
-      const plain = measured.then((stored) => openChunk(stored, number, options, compressor, opener));
+      const plain = measured.then((stored) => openChunk(stored, number, options, compressor, opener, all));
       // Reported when its turn comes; until then it must not count as unhandled.
       read.catch(() => undefined);
       plain.catch(() => undefined);
-      ahead.push({ plain, read });
+      ahead.push({ plain, read, room });
     };
     for (let number = 0, next = 0; number < chunks.length; number++) {
       throwIfAborted(signal);
@@ -118,20 +132,24 @@ export async function readIndexed(
         const entry = chunks[next];
         if (entry !== undefined) begin(next, entry);
       }
-      const plain = await ahead.shift()?.plain;
-      if (plain === undefined) break;
+      const chunk = ahead[0];
+      if (chunk === undefined) break;
+      const plain = await chunk.plain;
       plainDigest.update(plain);
       const plainOffset = plainSize;
       plainSize += plain.length;
       await onChunk(plain, plainOffset);
+      chunk.room?.release();
+      ahead.shift();
     }
   } catch (error) {
     throw namedDamage(source.name, error);
   } finally {
     // The source may be closed once this returns: nothing must be under way on it.
     await Promise.allSettled(ahead.flatMap((each) => [each.plain, each.read]));
+    for (const { room } of ahead) room?.release();
     await compressor.close();
   }
   const plainHex = plainDigest.finish();
-  return { plainSize, plainDigest: plainHex, storedDigest: same ? plainHex : storedDigest.finish() };
+  return { plainSize, plainDigest: plainHex, storedDigest: same ? plainHex : hashStored ? storedDigest.finish() : undefined };
 }

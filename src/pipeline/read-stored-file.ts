@@ -34,8 +34,8 @@ export function requireSize(source: RandomReader, expected: ExpectedMeasures | u
 
 /** Throws when what was measured of the whole file is not what was expected. */
 export function requireMeasures(measures: ReadMeasures, expected: ExpectedMeasures | undefined, source: RandomReader): void {
-  const compare = (what: string, found: number | string, due: number | string | undefined): void => {
-    if (due === undefined || due === found) return;
+  const compare = (what: string, found: number | string | undefined, due: number | string | undefined): void => {
+    if (due === undefined || found === undefined || due === found) return;
     throw pipelineErrors.damaged(`${source.name}: ${what} is ${found} instead of ${due}`, { file: source.name });
   };
   compare("plain size", measures.plainSize, expected?.plainSize);

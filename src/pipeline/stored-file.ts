@@ -2,6 +2,7 @@
 import type { CompressionMethod } from "../compression/index.ts";
 import type { Cipher, KeyRing } from "../encryption/index.ts";
 import type { ChunkEntry, HashAlgorithm } from "./file-measures.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
 import type { RandomReader } from "./random-reader.ts";
 
 /** How the bytes of a file are stored; what cipher, its header says. */
@@ -26,6 +27,16 @@ export interface ReadStoredFileOptions {
   readonly headerSize?: number | undefined;
   readonly hash: HashAlgorithm;
   readonly expected?: ExpectedMeasures | undefined;
+  /**
+   * Whoever wants the plain bytes, and knows their digest, learns nothing more from a digest of the stored ones or from
+   * checksums of chunks: with this they are not computed. For a file whose plain digest is not known it makes no difference.
+   */
+  readonly plainIsEnough?: boolean | undefined;
+  /**
+   * Buffers for stored bytes, which are used again: memory that was never touched costs more than what is done with it. What
+   * is delivered belongs to the receiver until its promise settles, then.
+   */
+  readonly pool?: MemoryBudget | undefined;
   /** Chunks read and decoded ahead of the one being delivered. */
   readonly concurrency: number;
   readonly signal?: AbortSignal | undefined;
@@ -41,7 +52,8 @@ export interface ExpectedMeasures {
 export interface ReadMeasures {
   readonly plainSize: number;
   readonly plainDigest: string;
-  readonly storedDigest: string;
+  /** Undefined when nobody asked for it: see `plainIsEnough`. */
+  readonly storedDigest: string | undefined;
 }
 
 /** Takes plain bytes in the order of the file; the buffer belongs to the receiver. */

@@ -2,15 +2,17 @@
  * Writes the files of a backup into the target: one pass over the chunk index, several files at the same time, each
  * checked against everything that is known of it. pg_control gets a temporary name.
  */
-import { constants } from "node:fs";
-import { chmod, mkdir, open, symlink } from "node:fs/promises";
+import { chmod, mkdir, symlink } from "node:fs/promises";
 import { createSemaphore, throwIfAborted } from "../common/index.ts";
 import { pathToBytes } from "../postgres/index.ts";
-import { readBackupFile, readClusterEntries, type BackupSource, type ChunkIndexEntry, type IndexedFile } from "../repository/index.ts";
+import { readBackupFile, readClusterEntries, storedFileFacts, type BackupSource, type ChunkIndexEntry, type IndexedFile } from "../repository/index.ts";
+import { systemCalls } from "../storage/index.ts";
 import { attempting } from "./attempt.ts";
 import { checkLink, entryPlaces } from "./entry-places.ts";
+import { createFetchThreads, type FetchThreads } from "./fetch-thread.ts";
 import { isOwnFile } from "./own-files.ts";
 import type { TargetPaths } from "./target-directory.ts";
+import { writeTargetFile } from "./write-file.ts";
 
 export interface FetchOptions {
   readonly source: BackupSource;
@@ -18,6 +20,8 @@ export interface FetchOptions {
   /** Of directories that the backup does not name. */
   readonly mode: number;
   readonly workers: number;
+  /** Plain bytes of all files, as far as that is known. */
+  readonly bytes: number;
   /** Sync each file before it is closed. */
   readonly syncEach: boolean;
   readonly signal: AbortSignal;
@@ -25,21 +29,26 @@ export interface FetchOptions {
   readonly written: (bytes: number) => void;
 }
 
+/** A smaller cluster is there before threads have started. */
+const WORTH_THREADS = 64 * 1024 * 1024;
+
 /** Fetches everything. Throws the first error; files under way have ended by then. */
 export async function fetchFiles(options: FetchOptions): Promise<{ files: number; bytes: number }> {
   const { source, signal } = options;
   const stop = new AbortController();
   const all = AbortSignal.any([signal, stop.signal]);
   const place = createPlacement(options);
-  // Chunks in work over all files: one large file uses all workers, many small ones share them.
-  const permits = Math.max(1, options.workers) * 2;
+  // Chunks in work over all files: two large files use all workers, many small ones share them.
+  const permits = Math.max(1, options.workers) * 4;
+  const threads = source.storage.threads && options.bytes >= WORTH_THREADS ? openThreads(options) : undefined;
+  all.addEventListener("abort", () => threads?.stop(), { once: true });
   const semaphore = createSemaphore(permits);
   const running = new Set<Promise<void>>();
   const sums = { files: 0, bytes: 0 };
   let failure: { readonly error: unknown } | undefined;
 
   const start = (file: IndexedFile, weight: number): void => {
-    const task = writeFile({ ...options, source: { ...source, signal: all } }, file, place.of(file.path), weight)
+    const task = fetchFile({ ...options, source: { ...source, signal: all } }, threads, file, place.of(file.path), weight)
       .then(() => {
         sums.files += 1;
         sums.bytes += file.size;
@@ -60,7 +69,7 @@ export async function fetchFiles(options: FetchOptions): Promise<{ files: number
     if (isOwnFile(entry.path)) return;
     await place.prepare(entry);
     if (entry.kind !== "file") return;
-    const weight = Math.min(permits, Math.max(1, entry.chunks.length));
+    const weight = Math.min(permits / 2, Math.max(1, entry.chunks.length));
     await semaphore.acquire(weight, all);
     start(entry, weight);
   };
@@ -72,6 +81,7 @@ export async function fetchFiles(options: FetchOptions): Promise<{ files: number
     stop.abort(error);
   }
   await Promise.all(running);
+  await threads?.close();
   throwIfAborted(signal);
   if (failure !== undefined) throw failure.error;
   await place.link();
@@ -129,21 +139,23 @@ function createPlacement({ paths, mode, source }: FetchOptions): Placement {
   }
 }
 
-async function writeFile({ source, syncEach, written }: FetchOptions, file: IndexedFile, path: string, concurrency: number): Promise<void> {
-  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
-  const handle = await attempting("create", path, () => open(pathToBytes(path), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600));
-  try {
-    await readBackupFile(source, file, concurrency, async (piece, offset) => {
-      for (let done = 0; done < piece.length; ) {
-        const result = await attempting("write", path, () => handle.write(piece, done, piece.length - done, offset + done));
-        done += result.bytesWritten;
-      }
-      written(piece.length);
-    });
-    const mode = file.mode & 0o777;
-    if (mode !== 0o600) await attempting("set the mode of", path, () => handle.chmod(mode));
-    if (syncEach) await attempting("sync", path, () => handle.sync());
-  } finally {
-    await handle.close();
+function openThreads({ source, workers, written }: FetchOptions): FetchThreads {
+  return createFetchThreads({ threads: Math.max(1, workers), root: source.storage.root, keys: source.keys, written });
+}
+
+async function fetchFile(options: FetchOptions, threads: FetchThreads | undefined, file: IndexedFile, path: string, concurrency: number): Promise<void> {
+  const { source, syncEach, written } = options;
+  const target = { path, mode: file.mode, sync: syncEach };
+  // What lies in one stored file of ours, a thread can fetch alone.
+  if (threads !== undefined && file.combined === undefined && file.content === undefined && file.location === undefined) {
+    const { chunks, headerSize } = file;
+    await threads.fetch({ stored: storedFileFacts(source.server, source.info, file), chunks, headerSize, hash: source.info.own?.hash ?? "sha512", concurrency, target });
+    return;
   }
+  await writeTargetFile(systemCalls, target, (write) =>
+    readBackupFile(source, file, concurrency, async (piece, offset) => {
+      await write(piece, offset);
+      written(piece.length);
+    }),
+  );
 }

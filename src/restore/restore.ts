@@ -52,6 +52,7 @@ export async function restore(options: RestoreOptions, deps: RestoreDependencies
       paths,
       mode,
       workers: options.workers,
+      bytes: plan.bytes,
       syncEach: !filesystems.coverFiles,
       signal,
       written: (bytes) => {

@@ -1,7 +1,8 @@
 /** Where bytes rest: the contract of a storage, its local driver, and the names that mean "not there". */
 export { storageErrors } from "./errors.ts";
 export type { FileCalls } from "./local/file-calls.ts";
-export { systemCalls } from "./local/file-calls.ts";
+export { systemCalls, writeFully } from "./local/file-calls.ts";
+export { blockingCalls } from "./local/blocking-calls.ts";
 export type { LocalStorageOptions } from "./local/local-storage.ts";
 export { openLocalStorage } from "./local/local-storage.ts";
 export { openReserve, reserveName } from "./local/reserve.ts";

@@ -85,6 +85,8 @@ export interface StoredTree {
 export interface Storage {
   /** Where this is, for messages. */
   readonly root: string;
+  /** Whether a thread that opens a local storage in `root` by itself makes the same calls. */
+  readonly threads: boolean;
   /** Starts a tree that will be visible as `path`. STORAGE_EXISTS when it, or an earlier unfinished one, lies there. */
   openTree(path: string): Promise<StoredTree>;
   /** Starts one file that will be visible as `path`. */

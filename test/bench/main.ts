@@ -1,7 +1,7 @@
 /** `npm run bench`: see scripts/bench.mjs for how it is started, and doc/benchmarks.md for what it says. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, release, totalmem } from "node:os";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import type { Cluster } from "../support/postgres-cluster.ts";
 import { findPostgres } from "../support/postgres-binaries.ts";
 import { releaseAll } from "../support/resources.ts";
@@ -14,7 +14,7 @@ import { readOptions, usage } from "./options.ts";
 import type { BenchOptions } from "./options.ts";
 import { drawChart, finding, monetaFailed, number, printFinding, printMachine, printVerdicts } from "./report/index.ts";
 import type { Finding, Machine, Report } from "./report/index.ts";
-import { createManyRelations, createStandardCluster, dataBytes, findPrograms, settle } from "./setting/index.ts";
+import { createBury, createManyRelations, createStandardCluster, dataBytes, findPrograms, settle } from "./setting/index.ts";
 import type { Programs } from "./setting/index.ts";
 
 /** The exit status of programs that SIGINT ended. */
@@ -137,6 +137,7 @@ function createContext(options: BenchOptions, programs: Programs): { context: Be
     ...options,
     programs,
     scratch,
+    bury: createBury(join(scratch, "buried")),
     standard: async () => (await standard.get()).cluster,
     small: small.get,
     manyRelations: relations.get,

@@ -11,6 +11,7 @@ import { nameState } from "../temporary-name.ts";
 import { deleteTree } from "./delete-tree.ts";
 import { withDirectory } from "./directory-lock.ts";
 import { appendDurableLine, createDurableFile, removeName, syncStoredFile } from "./durable-file.ts";
+import { blockingCalls } from "./blocking-calls.ts";
 import type { FileCalls } from "./file-calls.ts";
 import { systemCalls } from "./file-calls.ts";
 import { openFileReader, readSmallFile } from "./file-reader.ts";
@@ -126,6 +127,7 @@ export function openLocalStorage(root: string, options: LocalStorageOptions = {}
 
   return {
     root: place.root,
+    threads: calls === systemCalls || calls === blockingCalls,
     absolutePath: (path) => place.absolute(checkPath(path)),
     openTree: async (path) => guarded(() => openStoredTree(place, checkTextPath(path))),
     createFile: async (path) => guarded(() => createDurableFile(place, checkPath(path))),

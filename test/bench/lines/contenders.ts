@@ -1,6 +1,6 @@
 /** Those who take part in more than one line. */
 import { existsSync } from "node:fs";
-import { mkdir, rm, stat } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cluster, Settings } from "../../support/postgres-cluster.ts";
 import { runOrFail } from "../../support/processes.ts";
@@ -31,13 +31,10 @@ export async function monetaBackup(context: BenchContext, cluster: Cluster, atEn
     prepare: moneta.start,
     run: moneta.backup,
     async after() {
-      try {
-        const storedBytes = await moneta.storedBytes();
-        await moneta.deleteNewest();
-        return { storedBytes };
-      } finally {
-        await moneta.stop();
-      }
+      const storedBytes = await moneta.storedBytes();
+      await moneta.stop();
+      await context.bury(moneta.newest());
+      return { storedBytes };
     },
   };
 }
@@ -67,7 +64,7 @@ export async function pgBackRestBackup(
     run: repository.backup,
     async after() {
       const storedBytes = await repository.storedBytes();
-      await repository.deleteBackups();
+      await repository.removeBackups(context.bury);
       await repository.deactivate();
       return { storedBytes };
     },
@@ -93,7 +90,7 @@ export function pgBasebackup(context: BenchContext, cluster: Cluster, name: stri
     },
     async after() {
       const storedBytes = existsSync(target) ? await bytesBelow(target) : 0;
-      await rm(target, { recursive: true, force: true });
+      await context.bury(target);
       return { storedBytes };
     },
   };
@@ -113,7 +110,7 @@ export function toolOnTar(context: BenchContext, program: "zstd" | "lz4" | "gzip
     },
     async after() {
       const storedBytes = existsSync(output) ? (await stat(output)).size : 0;
-      await rm(output, { force: true });
+      await context.bury(output);
       return { storedBytes };
     },
   };
@@ -126,7 +123,7 @@ export function copyAndSync(context: BenchContext, plain: string): Contender {
     name: "cp -a and sync",
     role: "floor",
     run: () => shell(`cp -a "${plain}" "${target}" && sync -f "${target}"`),
-    after: () => rm(target, { recursive: true, force: true }),
+    after: () => context.bury(target),
   };
 }
 

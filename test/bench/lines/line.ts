@@ -1,6 +1,6 @@
 import type { Cluster } from "../../support/postgres-cluster.ts";
 import type { Contender, Contest } from "../measure/index.ts";
-import type { Programs } from "../setting/index.ts";
+import type { Bury, Programs } from "../setting/index.ts";
 
 export type VerdictState = "met" | "close" | "not met" | "no figure";
 
@@ -47,6 +47,8 @@ export interface BenchContext {
   readonly profile?: string;
   readonly programs: Programs;
   readonly scratch: string;
+  /** Instead of deleting what a run has written. */
+  readonly bury: Bury;
   readonly standard: () => Promise<Cluster>;
   /** A tenth of the standard cluster, for what is slow. */
   readonly small: () => Promise<Cluster>;

@@ -1,5 +1,5 @@
 /** Line 16: recovery that fetches its WAL by restore_command, against the same recovery with plain segments in pg_wal. */
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { runOnDirectory } from "../../support/postgres-cluster.ts";
 import type { Cluster } from "../../support/postgres-cluster.ts";
@@ -67,7 +67,7 @@ function contender(context: BenchContext, moneta: Moneta, name: string, role: Co
       await restored?.stop("immediate");
       await restored?.destroy();
       restored = undefined;
-      await rm(target, { recursive: true, force: true });
+      await context.bury(target);
     },
   };
 }

@@ -1,5 +1,5 @@
 /** Line 7: a restore of the standard cluster from zstd, every byte checked, synced at the end. */
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Contender } from "../measure/index.ts";
 import { copyAndSync, newMoneta, newPgBackRest, withReleases } from "./contenders.ts";
@@ -29,8 +29,8 @@ export const restoreLine: Line = {
           },
           run: () => moneta.restore(target),
           async after() {
-            await rm(target, { recursive: true, force: true });
             await moneta.stop();
+            await context.bury(target);
           },
         },
         copyAndSync(context, await context.plain(cluster)),
@@ -55,6 +55,6 @@ async function pgBackRest(context: BenchContext, atEnd: Parameters<typeof newPgB
     role: "peer",
     prepare: async () => void (await mkdir(target, { mode: 0o700 })),
     run: () => repository.restore(target),
-    after: () => rm(target, { recursive: true, force: true }),
+    after: () => context.bury(target),
   };
 }

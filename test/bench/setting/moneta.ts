@@ -24,7 +24,6 @@ export interface Moneta {
   readonly newest: () => string;
   /** Bytes of the newest backup as they lie on the disk, metadata included. */
   readonly storedBytes: () => Promise<number>;
-  readonly deleteNewest: () => Promise<void>;
   readonly restore: (directory: string, ...flags: string[]) => Promise<void>;
   /** Ends it and takes its slots from the servers. */
   readonly destroy: () => Promise<void>;
@@ -83,9 +82,6 @@ export async function prepareMoneta({ cluster, settings, servers = 1, slot, env,
     },
     newest,
     storedBytes: () => bytesBelow(newest()),
-    async deleteNewest() {
-      await daemon.ask(["delete", "primary", "newest"]);
-    },
     async restore(directory, ...flags) {
       await daemon.ask(["restore", ...flags, "primary", "newest", directory]);
     },

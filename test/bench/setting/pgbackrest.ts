@@ -1,11 +1,11 @@
 /** pgBackRest from the distribution's package, on the machine of the server, as it is usually set up. */
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cluster } from "../../support/postgres-cluster.ts";
 import { runOrFail } from "../../support/processes.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { waitFor } from "../../support/wait-for.ts";
-import { bytesBelow } from "./disk.ts";
+import { bytesBelow, type Bury } from "./disk.ts";
 
 export interface PgBackRest {
   /** Lets the server archive to it, for as long as its runs are measured. */
@@ -13,7 +13,7 @@ export interface PgBackRest {
   readonly deactivate: () => Promise<void>;
   readonly backup: () => Promise<void>;
   readonly storedBytes: () => Promise<number>;
-  readonly deleteBackups: () => Promise<void>;
+  readonly removeBackups: (bury: Bury) => Promise<void>;
   readonly restore: (directory: string) => Promise<void>;
   readonly destroy: () => Promise<void>;
 }
@@ -61,9 +61,9 @@ export async function preparePgBackRest({ cluster, program, settings, processes 
       await call(`--process-max=${processes}`, "--type=full", "backup");
     },
     storedBytes: () => bytesBelow(backups),
-    async deleteBackups() {
+    async removeBackups(bury) {
       for (const name of await readdir(backups)) {
-        if (/^\d{8}-\d{6}F$/.test(name)) await rm(join(backups, name), { recursive: true });
+        if (/^\d{8}-\d{6}F$/.test(name)) await bury(join(backups, name));
       }
     },
     async restore(directory) {

@@ -89,7 +89,11 @@ describe("the environment of a child", () => {
   it("holds nothing but what a child needs", () => {
     const kept = { PATH: "/bin", HOME: "/home/moneta", LC_ALL: "C", TZ: "UTC", NODE_OPTIONS: "--x" };
     expect(childEnvironment("receiver", outside, 8)).toEqual(kept);
-    expect(childEnvironment("job", outside, 8)).toEqual({ ...kept, UV_THREADPOOL_SIZE: "8" });
+    expect(childEnvironment("job", outside, 8)).toEqual({
+      ...kept,
+      UV_THREADPOOL_SIZE: "8",
+      GLIBC_TUNABLES: expect.stringMatching(/^glibc\.malloc\.arena_max=1:(glibc\.malloc\.\w+=\d+:?)+$/),
+    });
     expect(childEnvironment("job", outside, 2)).toMatchObject({ UV_THREADPOOL_SIZE: "4" });
   });
 });
