@@ -7,9 +7,9 @@ const floors = {
   F1: ["log", "postgres", "auth", "compression", "encryption", "tar", "schedule"],
   F2: ["replication", "vault", "pipeline", "storage"],
   F3: ["repository"],
-  F4: ["wal", "backup", "restore", "retention", "verify", "drill", "convert", "archive", "keys"],
+  F4: ["wal", "backup", "restore", "retention", "verify", "drill", "convert", "archive", "keys", "hooks", "check", "notify"],
   F5: ["config", "state", "ipc", "management", "metrics"],
-  F6: ["supervisor", "receiver", "job", "converter", "http", "cli", "admin", "monitor", "console"],
+  F6: ["supervisor", "receiver", "job", "converter", "prober", "http", "cli", "admin", "monitor", "console"],
 };
 const names = Object.keys(floors);
 const path = (folders) => `^src/(${folders.join("|")})/`;

@@ -278,6 +278,26 @@ export const examples: readonly Example[] = [
     ],
   },
   {
+    command: "check",
+    text: "Whether everything is as it should be, here with a cluster that has no page checksums:",
+    line: "check primary",
+    exit: 1,
+    prints: ["…"],
+  },
+  {
+    command: "check",
+    text: "The same for monitoring:",
+    line: "check --nagios primary",
+    exit: 1,
+    prints: ["…"],
+  },
+  {
+    command: "notify test",
+    text: "Whether notifications would arrive:",
+    line: "notify test",
+    prints: ["notify_command took the test."],
+  },
+  {
     command: "drill",
     text: "The oldest backup. It takes longer than anybody wants to wait, and is cancelled:",
     line: "drill primary oldest",

@@ -5,8 +5,10 @@ import { cliErrors } from "../../src/cli/index.ts";
 import { commonErrors, type ErrorFactory } from "../../src/common/index.ts";
 import { convertErrors } from "../../src/convert/index.ts";
 import { drillErrors } from "../../src/drill/index.ts";
+import { hookErrors } from "../../src/hooks/index.ts";
 import { jobErrors } from "../../src/job/errors.ts";
 import { managementErrors, type CommandName } from "../../src/management/index.ts";
+import { notifyErrors } from "../../src/notify/index.ts";
 import { pipelineErrors } from "../../src/pipeline/index.ts";
 import { repositoryErrors } from "../../src/repository/index.ts";
 import { restoreErrors } from "../../src/restore/index.ts";
@@ -79,6 +81,7 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
       supervisorErrors.notStreaming,
       ...anyJob,
       ...Object.values<ErrorFactory>(backupErrors),
+      ...Object.values<ErrorFactory>(hookErrors),
       storageErrors.full,
       ...keys,
     ],
@@ -152,6 +155,7 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
       // Without the one that only restore_command can meet.
       ...Object.values<ErrorFactory>(restoreErrors).filter((factory) => factory !== restoreErrors.planDamaged),
       jobErrors.planRefused,
+      ...Object.values<ErrorFactory>(hookErrors),
       cliErrors.planRefused,
       pipelineErrors.damaged,
       ...keys,
@@ -169,7 +173,7 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
       "The backup goes out of view first, then its files are removed; what an interruption leaves is removed at the next start. A retained backup is deleted with `--force` only. The last valid backup of a server can be deleted; the log says that there is none any more. WAL that only this backup needed goes with the next run of `retention`. A backup of pgmoneta's leaves what others have links to with them; one that an incremental one rests on is refused.",
       "Waits for the restores, archives, verifications, drills and backups that work with this very backup, and for no others. `oldest` and `newest` mean the backup that is it when the command is given.",
     ],
-    errors: [namedServer, ...namedBackup, managementErrors.backupRetained, repositoryErrors.backupNeeded, ...anyJob],
+    errors: [namedServer, ...namedBackup, managementErrors.backupRetained, repositoryErrors.backupNeeded, ...Object.values<ErrorFactory>(hookErrors), ...anyJob],
   },
   retain: {
     text: [
@@ -242,6 +246,19 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
       "Nothing of the new cluster can be restored before it has a full backup: take one at once, `status` reminds of it. A cluster that was accepted by mistake is left by accepting the right one; the WAL that was kept apart comes back.",
     ],
     errors: [namedServer, walErrors.lineageRefused, repositoryErrors.lineageUnfinished, repositoryErrors.identityDamaged, managementErrors.actionUnknown, ...anyJob],
+  },
+  check: {
+    text: [
+      "Asks the server and looks at everything that its backups need: some forty checks, each with a code, what was found, and what to do. Nothing is changed. The exit status is that of monitoring: 0 ok, 1 warning, 2 critical, 3 unknown; a daemon that does not answer is critical, whatever else keeps the check from being made is unknown. The chapter on checks has all of them: doc/manual/checks.md.",
+      "`--nagios` prints one line with figures, then what is wrong. `--format json` has code, status, message, fix and statement of each check. `check_ignore` in pgmoneta.conf names those that are not to count. The port of `nagios` answers the same over HTTP.",
+    ],
+    errors: [namedServer, supervisorErrors.jobDied],
+  },
+  "notify test": {
+    text: [
+      "Sends a test through each target of notifications, one attempt each, and waits for all of them. It succeeds only when every target took it; the message says which did not, and why. The chapter on notifications has the targets: doc/manual/notifications.md.",
+    ],
+    errors: [notifyErrors.notConfigured, notifyErrors.testFailed],
   },
   schedule: {
     text: [

@@ -32,6 +32,8 @@ const titles: Readonly<Record<string, string>> = {
   convert: "Conversions of files",
   drill: "Drills",
   job: "Jobs",
+  hooks: "Hooks",
+  notify: "Notifications",
   repository: "Repository",
   storage: "Files and disks",
   pipeline: "Stored files",

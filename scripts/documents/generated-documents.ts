@@ -1,12 +1,15 @@
 /** The documents that are made from tables of the program, by path from the root of the project. */
 import { adminPage } from "./admin-page.ts";
+import { checksChapter } from "./checks-chapter.ts";
 import { cliPage } from "./cli-page.ts";
 import { commandPages } from "./command-page.ts";
 import { commandsChapter } from "./commands-chapter.ts";
 import { configurationPage } from "./configuration-page.ts";
 import { daemonPage } from "./daemon-page.ts";
 import { errorsPage } from "./errors-page.ts";
+import { hooksChapter } from "./hooks-chapter.ts";
 import { manualChapter } from "./manual-chapter.ts";
+import { notificationsChapter } from "./notifications-chapter.ts";
 import { sampleFile } from "./sample-file.ts";
 
 export const generatedDocuments: Readonly<Record<string, () => string>> = {
@@ -14,6 +17,9 @@ export const generatedDocuments: Readonly<Record<string, () => string>> = {
   "doc/ERRORS.md": errorsPage,
   "doc/manual/configuration.md": manualChapter,
   "doc/manual/commands.md": commandsChapter,
+  "doc/manual/checks.md": checksChapter,
+  "doc/manual/hooks.md": hooksChapter,
+  "doc/manual/notifications.md": notificationsChapter,
   "doc/man/moneta.1": daemonPage,
   "doc/man/moneta-cli.1": cliPage,
   ...commandPages,

@@ -66,7 +66,7 @@ const programOptions = (entries) => ({
   format: "cjs",
   supported: { "dynamic-import": false },
   // An operator can replace those that hold native code; the rest is small and would be found and opened at each start.
-  external: ["@mongodb-js/*", "@node-rs/*", "lz4-napi", "bzip2-wasm", "compressjs"],
+  external: ["@mongodb-js/*", "@node-rs/*", "lz4-napi", "bzip2-wasm", "compressjs", "nodemailer"],
   define: { "import.meta.url": "moduleAddress" },
   plugins: [lateBuiltins],
 });

@@ -1,6 +1,7 @@
 /** Text of every answer, for a person at a terminal of 80 columns. */
 import type { CommandName, JsonObject } from "../management/index.ts";
 import { flagIn, objectsIn, textIn, textsIn } from "./document-fields.ts";
+import { renderCheck, renderNotifyTest } from "./render-check.ts";
 import { renderDrill, renderSchedule } from "./render-drill.ts";
 import { renderBackup, renderInfo, renderList, sizeIn, warningLines } from "./render-backups.ts";
 import { renderArchive, renderConversion } from "./render-files.ts";
@@ -111,6 +112,8 @@ const renderers: Readonly<Partial<Record<CommandName, Renderer>>> = {
   cancel: renderCancel,
   drill: renderDrill,
   schedule: renderSchedule,
+  check: renderCheck,
+  "notify test": renderNotifyTest,
   lineage: renderLineage,
   "key rotate": renderKeyRotate,
   archive: renderArchive,

@@ -5,6 +5,7 @@ import type { LoadedClientConfiguration } from "../config/index.ts";
 import {
   buildRequest,
   buildResponse,
+  commandNames,
   encodeDocument,
   encodeJson,
   exitStatusOfNumber,
@@ -18,11 +19,13 @@ import { askDaemon } from "./exchange.ts";
 import type { Invocation } from "./invocation.ts";
 import { parseCommandLine } from "./program.ts";
 import type { Choice } from "./program.ts";
+import { checkStatus, failedCheckStatus, renderFailedPlugin, renderPlugin } from "./render-check.ts";
 import { renderRefusal, renderResponse } from "./render.ts";
 import { failureOfError, failureOfOutcome, renderFailure } from "./render-failure.ts";
 import type { Failure } from "./render-failure.ts";
 import { chooseFormat, loadClient, resolveSettings } from "./settings.ts";
 import type { Output, Terminal } from "./terminal.ts";
+import { printable } from "./table.ts";
 import { translateDocument } from "./translate.ts";
 import { runWalPush } from "./wal-push.ts";
 import { fatalForRecovery, runWalGet, walGetCommand } from "./wal-get.ts";
@@ -52,12 +55,18 @@ function failedDocument(invocation: Invocation, format: OutputFormat, error: Mon
 }
 
 /** Exit status of an answer: 0 only when its outcome says so. */
-function statusOf(invocation: Invocation, { outcome }: ManagementResponse): number {
+function statusOf(invocation: Invocation, { outcome, response }: ManagementResponse): number {
+  // A check that was made says how the server is, in the statuses of monitoring.
+  if (invocation.command === "check") return outcome.status ? checkStatus(response) : failedCheckStatus(outcome.code);
   if (outcome.status) return 0;
   const status = outcome.exit ?? exitStatusOfNumber(invocation.command, outcome.error);
   // A failure must never become 0 by what somebody sent as a status.
   return Number.isInteger(status) && status > 0 && status < 256 ? status : 1;
 }
+
+/** Whether a program of monitoring reads what is printed. */
+const asPlugin = ({ command, fields }: Invocation, format: OutputFormat): boolean =>
+  command === "check" && fields.Nagios === true && format === "text";
 
 function present(
   invocation: Invocation,
@@ -66,6 +75,11 @@ function present(
   terminal: Terminal,
 ): number {
   const { outcome } = response;
+  if (asPlugin(invocation, format)) {
+    const lines = outcome.status ? renderPlugin(response.response) : renderFailedPlugin({ code: outcome.code ?? "", message: outcome.message ?? "", hint: outcome.hint ?? "" });
+    writeLines(terminal.stdout, lines.map(printable));
+    return statusOf(invocation, response);
+  }
   if (format !== "text") writeDocument(response.document, format, terminal);
   else if (outcome.status)
     writeLines(terminal.stdout, renderResponse(invocation.command, response.response, terminal.clock.now()));
@@ -121,11 +135,18 @@ async function runCommand(invocation: Invocation, terminal: Terminal): Promise<n
     log.failure(command, known);
     if (format !== "text")
       writeDocument(failedDocument(invocation, format, known, terminal.clock.now()), format, terminal);
-    reportFailure(failureOfError(command, known), terminal);
-    return Math.max(1, known.exit);
+    if (asPlugin(invocation, format)) writeLines(terminal.stdout, renderFailedPlugin(known).map(printable));
+    else reportFailure(failureOfError(command, known), terminal);
+    return command === "check" ? failedCheckStatus(known.code) : Math.max(1, known.exit);
   } finally {
     await log.close();
   }
+}
+
+/** Whether the command is `check`, as far as that can be said of words that were not understood. */
+function isCheck(words: readonly string[]): boolean {
+  const first = words.find((word) => commandNames.some((name) => name.split(" ", 1)[0] === word));
+  return first === "check";
 }
 
 function understand(words: readonly string[], terminal: Terminal): Choice {
@@ -151,7 +172,9 @@ export async function runCli(words: readonly string[], terminal: Terminal): Prom
   switch (choice.kind) {
     case "end":
       // PostgreSQL would take a mistake in its restore_command for the end of the archive.
-      return choice.status !== 0 && words.includes(walGetCommand) ? fatalForRecovery : choice.status;
+      if (choice.status !== 0 && words.includes(walGetCommand)) return fatalForRecovery;
+      // To monitoring 2 is critical, and a mistake in its configuration is not.
+      return choice.status !== 0 && isCheck(words) ? failedCheckStatus(undefined) : choice.status;
     case "wal-get":
       return runWalGet(choice.request, terminal.stderr);
     case "wal-push":

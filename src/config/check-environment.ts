@@ -56,6 +56,21 @@ function fileProblem(path: string): string | undefined {
   return may(path, constants.R_OK) ? undefined : `expected a file that may be read, found "${path}"`;
 }
 
+/** A program that is to be run: there, a file, and executable by this account. */
+function programProblem(path: string): string | undefined {
+  if (look(path)?.isFile() !== true) return `expected a program that exists, found "${path}"`;
+  return may(path, constants.X_OK) ? undefined : `expected a program that may be executed, found "${path}"`;
+}
+
+/** Programs that the section itself names: what it inherits is complained of where it stands. */
+function checkPrograms(checked: SectionUnderCheck, report: (key: string, message: string | undefined) => void): void {
+  for (const key of checked.compiled.entries.keys()) {
+    if (!/^(?:hook_(?:before|after)_|notify_command$)/.test(key)) continue;
+    const path = textOf(checked, key);
+    if (path !== undefined) report(key, programProblem(path));
+  }
+}
+
 /** libpq's rule for private keys: 0600 of the own account, or at most 0640 of root. */
 function keyProblem(path: string, userId: number): string | undefined {
   const unusable = fileProblem(path);
@@ -95,6 +110,9 @@ export function checkMainEnvironment(file: string, checked: SectionUnderCheck): 
   const pidfile = textOf(checked, "pidfile");
   if (pidfile !== undefined && checked.compiled.entries.has("pidfile"))
     report("pidfile", directoryProblem(dirname(pidfile)));
+  checkPrograms(checked, report);
+  const authorities = textOf(checked, "notify_ca_file");
+  if (authorities !== undefined) report("notify_ca_file", fileProblem(authorities));
   return problems;
 }
 
@@ -109,7 +127,9 @@ export function checkServerEnvironment(file: string, checked: SectionUnderCheck,
     if (path === undefined) return [key, undefined];
     return [key, key === "tls_key_file" ? keyProblem(path, userId) : fileProblem(path)];
   });
-  return findings.flatMap(([key, message]) => {
+  const programs: (readonly [key: string, message: string | undefined])[] = [];
+  checkPrograms(checked, (key, message) => programs.push([key, message]));
+  return [...findings, ...programs].flatMap(([key, message]) => {
     const line = checked.compiled.entries.get(key)?.line;
     return message === undefined ? [] : [{ file, line, section: checked.section.name, key, message }];
   });

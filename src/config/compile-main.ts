@@ -1,5 +1,6 @@
 /** From the text of pgmoneta.conf to options: no file is touched here. */
 import { checkMain, checkServer, checkServers, type SectionUnderCheck } from "./check-consistency.ts";
+import { checkNotify } from "./check-notify.ts";
 import { checkFollow } from "./check-follow.ts";
 import { checkPlaces } from "./check-places.ts";
 import { checkStandbys } from "./check-standbys.ts";
@@ -62,6 +63,7 @@ export function compileMain(text: string, context: CompileContext): CompiledMain
   if (main !== undefined) {
     take(main.compiled);
     take(checkMain(context.file, main));
+    take({ problems: checkNotify(context.file, main), warnings: [] });
   }
   for (const server of servers) {
     take(server.compiled);

@@ -4,10 +4,13 @@
  */
 import type { OptionTable, ValuesOf } from "./option.ts";
 import { backupOptions } from "./options-backup.ts";
+import { checkOptions } from "./options-check.ts";
 import { clientOptions } from "./options-client.ts";
 import { azureOptions, s3Options, sshOptions } from "./options-engines.ts";
 import { daemonLoggingOptions } from "./options-logging.ts";
+import { hookOptions } from "./options-hooks.ts";
 import { networkOptions } from "./options-network.ts";
+import { notifyOptions } from "./options-notify.ts";
 import { scheduleOptions } from "./options-schedule.ts";
 import { serverOptions } from "./options-server.ts";
 
@@ -21,6 +24,9 @@ export const mainTable = {
   ...networkOptions,
   ...backupOptions,
   ...scheduleOptions,
+  ...checkOptions,
+  ...notifyOptions,
+  ...hookOptions,
   ...daemonLoggingOptions,
   ...sshOptions,
   ...s3Options,
@@ -33,6 +39,9 @@ export const mainGroups: readonly OptionGroup[] = [
   { title: "Network and process", options: networkOptions },
   { title: "Backups", options: backupOptions },
   { title: "Schedules and drills", options: scheduleOptions },
+  { title: "Checks", options: checkOptions },
+  { title: "Notifications", options: notifyOptions },
+  { title: "Hooks", options: hookOptions },
   { title: "Logging", options: daemonLoggingOptions },
   { title: "Storage engine ssh", options: sshOptions },
   { title: "Storage engine s3", options: s3Options },

@@ -60,9 +60,9 @@ export const networkOptions = {
     description: "The certificate authority that clients of the metrics endpoint are checked against.",
   }),
   nagios: defaulting(listeningPort, 0, {
-    reload: "restart",
-    status: notActive("there is no Nagios endpoint; pgmoneta reads the key and opens none either"),
-    description: "The port of the Nagios endpoint; 0 is off.",
+    reload: "live",
+    description:
+      "The port on which the checks of moneta-cli check are answered over HTTP for Nagios and its relatives; 0 is off. It binds to host, without TLS and without a login.",
   }),
   console: defaulting(listeningPort, 0, {
     reload: "live",

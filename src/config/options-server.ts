@@ -1,7 +1,9 @@
 /** Keys of the section of one PostgreSQL server. */
 import { computed, inherited, optional, required, type OptionTable } from "./option.ts";
 import { backupOptions } from "./options-backup.ts";
+import { checkOptions } from "./options-check.ts";
 import { s3Options } from "./options-engines.ts";
+import { hookOptions } from "./options-hooks.ts";
 import { scheduleOptions } from "./options-schedule.ts";
 import { named, oneOf, path, remotePort } from "./value-kinds.ts";
 import { extraPaths } from "./value-kinds-extra.ts";
@@ -34,6 +36,19 @@ const scheduleOfServer = {
   drill_database: inherited(scheduleOptions.drill_database),
   drill_preload_libraries: inherited(scheduleOptions.drill_preload_libraries),
   postgres_path: inherited(scheduleOptions.postgres_path),
+} satisfies OptionTable;
+
+/** Programs around what is done for one server alone. */
+const hooksOfServer = {
+  hook_before_backup: inherited(hookOptions.hook_before_backup),
+  hook_after_backup: inherited(hookOptions.hook_after_backup),
+  hook_before_restore: inherited(hookOptions.hook_before_restore),
+  hook_after_restore: inherited(hookOptions.hook_after_restore),
+  hook_before_delete: inherited(hookOptions.hook_before_delete),
+  hook_after_delete: inherited(hookOptions.hook_after_delete),
+  hook_before_wal_archive: inherited(hookOptions.hook_before_wal_archive),
+  hook_after_wal_archive: inherited(hookOptions.hook_after_wal_archive),
+  hook_timeout: inherited(hookOptions.hook_timeout),
 } satisfies OptionTable;
 
 /** pgmoneta's way to write "as in the main section" where the value is a number there. */
@@ -144,5 +159,7 @@ export const serverOptions = {
       "Further files or directories of the database host, separated by commas, that are stored with each backup below extra/. The server reads them for the role, which needs pg_read_server_files and the right to call three functions: a backup says which grants are missing.",
   }),
   ...scheduleOfServer,
+  check_ignore: inherited(checkOptions.check_ignore),
+  ...hooksOfServer,
   ...s3OfServer,
 } satisfies OptionTable;

@@ -6,4 +6,5 @@ export * from "./errors.ts";
 export * from "./job-request.ts";
 export * from "./log-forwarder.ts";
 export * from "./messages.ts";
+export * from "./probing.ts";
 export * from "./settings.ts";

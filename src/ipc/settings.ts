@@ -1,5 +1,5 @@
 /** What the supervisor tells a child at its start about the server and the repository, compiled from the configuration. */
-import { count, flag, list, number, object, oneOf, optional, text, type Check } from "./check.ts";
+import { count, dictionary, flag, list, number, object, oneOf, optional, text, type Check } from "./check.ts";
 
 export interface TlsSettings {
   readonly mode: "disable" | "prefer" | "require" | "verify-full";
@@ -35,6 +35,9 @@ export interface ServerSettings {
   readonly statusIntervalMs: number;
   /** Files of its host that are stored with a backup. */
   readonly extra?: readonly string[];
+  /** Programs of the operator by the name of their hook, and how long one may take. */
+  readonly hooks?: Readonly<Record<string, string>>;
+  readonly hookTimeoutMs?: number;
 }
 
 /** Where and in which form the files of one server are stored. */
@@ -96,6 +99,8 @@ export const serverSettings: Check<ServerSettings> = object<ServerSettings>({
   receiverTimeoutMs: count,
   statusIntervalMs: count,
   extra: optional(list(text)),
+  hooks: optional(dictionary(text)),
+  hookTimeoutMs: optional(count),
 });
 
 export const repositorySettings: Check<RepositorySettings> = object<RepositorySettings>({

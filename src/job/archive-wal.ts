@@ -1,8 +1,9 @@
 /** `archive-wal`: finished segments get their final form, until there has been nothing to do for a minute. */
-import { runArchiver } from "../wal/index.ts";
+import { join } from "node:path";
+import { runArchiver, type SegmentHooks } from "../wal/index.ts";
 import { levelFor } from "./compression-level.ts";
 import { dataKeys } from "./data-keys.ts";
-import type { JobHandler } from "./job.ts";
+import type { JobEnvironment, JobHandler } from "./job.ts";
 
 const IDLE_MS = 60_000;
 
@@ -36,8 +37,20 @@ export const archiveWal: JobHandler<"archive-wal"> = async (_request, environmen
         }),
       archived: (_segment, stored) => archived(1, stored),
       caughtUp: () => archived(0, 0),
+      around: segmentHooks(environment),
     },
   );
   // Whoever announced more than this has to start the next one.
   return { label: null, notes: [], facts: { lastSegment, segments, storedBytes } };
 };
+
+function segmentHooks({ hooks, repository }: JobEnvironment): SegmentHooks | undefined {
+  if (!hooks.has("before_wal_archive") && !hooks.has("after_wal_archive")) return undefined;
+  const facts = (segment: string, path: string) => ({ MONETA_SEGMENT: segment, MONETA_FILE: join(repository.baseDir, path) });
+  return {
+    before: (segment, path) => hooks.before("before_wal_archive", facts(segment, path)),
+    async after(segment, path) {
+      await hooks.after("after_wal_archive", { ...facts(segment, path), MONETA_RESULT: "succeeded" });
+    },
+  };
+}

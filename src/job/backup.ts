@@ -27,12 +27,13 @@ function serverCompression({
 }
 
 export const takeBackup: JobHandler<"backup"> = async (request, environment) => {
-  const { clock, logger, progress, repository, serverConfiguration, signal, uses } = environment;
+  const { clock, hooks, logger, progress, repository, serverConfiguration, signal, uses } = environment;
   if (request.parent !== null)
     throw managementErrors.commandNotAvailable("incremental backups are not available in this version");
   const encrypted = repository.encryption !== "none";
   const { workers, maxRate } = serverConfiguration();
-  const { info, warnings } = await backup(
+  const remarks: string[] = [];
+  const take = async (): ReturnType<typeof backup> => backup(
     {
       server: environment.server.name,
       connect: connectOptions(environment),
@@ -62,5 +63,9 @@ export const takeBackup: JobHandler<"backup"> = async (request, environment) => 
         uses(previous === undefined ? [] : [previous], [{ timeline, from: formatLsn(from) }]),
     },
   );
-  return { label: info.label, notes: warnings, facts: {} };
+  const { info, warnings } = await hooks.around("backup", {}, take, {
+    note: (sentence) => remarks.push(sentence),
+    learned: ({ info: { label } }) => ({ MONETA_BACKUP: label }),
+  });
+  return { label: info.label, notes: [...warnings, ...remarks], facts: {} };
 };

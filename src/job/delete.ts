@@ -13,7 +13,7 @@ import {
 import { jobErrors } from "./errors.ts";
 import type { JobHandler } from "./job.ts";
 
-export const deleteBackup: JobHandler<"delete"> = async (request, { server, storage, logger, signal, progress, settled }) => {
+export const deleteBackup: JobHandler<"delete"> = async (request, { server, storage, hooks, logger, signal, progress, settled }) => {
   const { name } = server;
   progress({ phase: "delete" });
   const catalog = openCatalog(storage, name);
@@ -30,21 +30,28 @@ export const deleteBackup: JobHandler<"delete"> = async (request, { server, stor
       label,
     });
   }
-  for (const taken of await takeOverLinks(storage, name, label, signal))
-    logger.info(`backup ${taken.label} takes over ${taken.files} files of ${label} that it has links to`);
-  throwIfAborted(signal);
-  const hidden = await hideBackup(storage, name, label);
-  settled();
-  logger.info(`backup ${label} is out of view`);
-  // From here on it does not exist for anybody: a cancellation only leaves bytes, which the next start removes.
-  const { files } = await removeHiddenBackup(storage, hidden).catch((error: unknown) => {
-    throw jobErrors.backupRemains(`backup ${label} of ${name} is out of view, but not all of it could be removed: ${messageOf(error)}`, { server: name, label }, error);
-  });
+  const remarks: string[] = [];
+  const files = await hooks.around("delete", { MONETA_BACKUP: label }, remove, { note: (sentence) => remarks.push(sentence) });
   logger.info(`backup ${label} is removed`, { files });
   const last = info?.valid === true && !backups.some((backup: BackupInfo) => backup.valid && backup.label !== label);
   const notes = last ? [`${name} has no valid backup any more`] : [];
   for (const note of notes) logger.warn(note);
-  return { label, notes, facts: { files } };
+  return { label, notes: [...notes, ...remarks], facts: { files } };
+
+  /** Takes it out of view, then its bytes away; how many files there were. */
+  async function remove(): Promise<number> {
+    for (const taken of await takeOverLinks(storage, name, label, signal))
+      logger.info(`backup ${taken.label} takes over ${taken.files} files of ${label} that it has links to`);
+    throwIfAborted(signal);
+    const hidden = await hideBackup(storage, name, label);
+    settled();
+    logger.info(`backup ${label} is out of view`);
+    // From here on it does not exist for anybody: a cancellation only leaves bytes, which the next start removes.
+    const removed = await removeHiddenBackup(storage, hidden).catch((error: unknown) => {
+      throw jobErrors.backupRemains(`backup ${label} of ${name} is out of view, but not all of it could be removed: ${messageOf(error)}`, { server: name, label }, error);
+    });
+    return removed.files;
+  }
 
   /** A damaged backup can be deleted too, by its label. */
   async function labelOf(which: string): Promise<string> {

@@ -9,6 +9,7 @@ import type {
   ServerSettings,
   WalUse,
 } from "../ipc/index.ts";
+import type { Hooks } from "../hooks/index.ts";
 import type { Logger } from "../log/index.ts";
 import type { JobCommand, ServerConfiguration, ServerState } from "../state/index.ts";
 import type { LocalStorage } from "../storage/index.ts";
@@ -50,6 +51,8 @@ export interface JobEnvironment {
   readonly settled: () => void;
   /** Tells the supervisor of segments that have their final form; of none, that all that were finished have it. */
   readonly archived: (segments: number, storedBytes: number) => void;
+  /** Programs of the operator around what is done. */
+  readonly hooks: Hooks;
 }
 
 export type RequestOf<Command extends JobCommand> = Extract<JobRequest, { readonly command: Command }>;

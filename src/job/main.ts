@@ -1,5 +1,5 @@
 /** The process of one job: takes its task by message, does it, reports the outcome, ends. */
-import { commonErrors, systemClock } from "../common/index.ts";
+import { commonErrors, environmentForOperators, systemClock } from "../common/index.ts";
 import {
   openChildSession,
   toJob,
@@ -16,6 +16,7 @@ import {
   type ToJob,
   type Uses,
 } from "../ipc/index.ts";
+import { createHooks } from "../hooks/index.ts";
 import { createLogger, registerSecret, type AdjustableLogger } from "../log/index.ts";
 import {
   configurationFields,
@@ -108,6 +109,7 @@ async function run(start: JobStart): Promise<void> {
     send: (delta) => session.channel.send({ type: "state", delta }),
     clock: systemClock,
   });
+  const signal = AbortSignal.any([cancelled.signal, session.orphaned]);
   try {
     await session.channel.send({ type: "running" });
     const result = await perform(start.request, {
@@ -118,7 +120,7 @@ async function run(start: JobStart): Promise<void> {
       version: start.version,
       clock: systemClock,
       logger,
-      signal: AbortSignal.any([cancelled.signal, session.orphaned]),
+      signal,
       progress: (update) => record.set(update),
       serverState: () => reader.server(0),
       serverConfiguration: () => reader.serverConfiguration(0),
@@ -130,6 +132,16 @@ async function run(start: JobStart): Promise<void> {
       uses: (backups, wal = []) => tell({ type: "uses", backups, wal }),
       settled: () => tell({ type: "settled" }),
       archived: (segments, storedBytes) => tell({ type: "archived", segments, storedBytes }),
+      hooks: createHooks({
+        server: start.server.name,
+        baseDir: start.repository.baseDir,
+        job: command,
+        programs: start.server.hooks ?? {},
+        timeLimitMs: start.server.hookTimeoutMs ?? 0,
+        environment: environmentForOperators(process.env),
+        logger,
+        signal,
+      }),
     });
     await mirror.close();
     await session.channel.send({ type: "result", result });

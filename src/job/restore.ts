@@ -1,5 +1,6 @@
 /** `restore`: the supervisor's settings as options of the procedure, its plan as sentences for the operator. */
 import { fileURLToPath } from "node:url";
+import { failureOf, type HookFactsOf } from "../hooks/index.ts";
 import type { JobResult } from "../ipc/index.ts";
 import {
   describePlan,
@@ -71,17 +72,31 @@ function resultOf(plan: RestorePlan, dryRun: boolean, taken: readonly string[]):
 }
 
 export const restoreBackup: JobHandler<"restore"> = async (request, environment) => {
-  const { clock, logger, progress, signal, uses } = environment;
+  const { clock, hooks, logger, progress, signal, uses } = environment;
   const taken: string[] = [];
+  /** What the hooks are told; undefined before the first of them has allowed it. */
+  let allowed: HookFactsOf | undefined;
   const options = restoreOptions(request, environment, taken);
   const dependencies: Parameters<typeof restore>[1] = {
     clock,
     logger,
     signal,
     progress: ({ phase, bytesDone, bytesTotal }) => progress({ phase: restorePhases[phase], bytesDone, bytesTotal }),
-    planned: async ({ backup }) => uses([backup.label]),
+    planned: async ({ backup, directory, target }) => {
+      uses([backup.label]);
+      const facts = { MONETA_BACKUP: backup.label, MONETA_DIRECTORY: directory, MONETA_TARGET: target };
+      await hooks.before("before_restore", facts);
+      allowed = facts;
+    },
   };
-  if (!request.dryRun) return resultOf((await restore(options, dependencies)).plan, false, [...new Set(taken)]);
+  if (!request.dryRun) {
+    const { plan } = await restore(options, dependencies).catch(async (error: unknown) => {
+      if (allowed !== undefined) await hooks.after("after_restore", { ...allowed, ...failureOf(error, signal) });
+      throw error;
+    });
+    const remark = await hooks.after("after_restore", { ...allowed, MONETA_RESULT: "succeeded" });
+    return resultOf(plan, false, [...new Set(taken), ...(remark === undefined ? [] : [remark])]);
+  }
   const plan = await planRestore(options, dependencies);
   // A plan that cannot be carried out is no yes, however well it reads.
   if (plan.problems.length > 0) throw jobErrors.planRefused(plan.problems.join("; "), refusedPlan(plan));

@@ -12,7 +12,7 @@ function policyOf({ policy }: RequestOf<"retention" | "retention-plan">): Retent
 
 async function carryOut(
   request: RequestOf<"retention" | "retention-plan">,
-  { server, storage, clock, logger, signal, progress, settled }: JobEnvironment,
+  { server, storage, clock, hooks, logger, signal, progress, settled }: JobEnvironment,
 ): Promise<JobResult> {
   const dryRun = request.command === "retention-plan";
   const { minimum } = request;
@@ -23,13 +23,25 @@ async function carryOut(
     wal: walInUse.map(({ timeline, from }) => ({ timeline: timelineId(timeline), from: parseLsn(from) })),
   };
   progress({ phase: "delete" });
+  const remarks: string[] = [];
   const outcome = await runRetention(
     { server: server.name, storage, policy: policyOf(request), minimum, inUse, dryRun },
-    { clock, logger, signal, progress: (bytesDone, bytesTotal) => progress({ bytesDone, bytesTotal }), settled },
+    {
+      clock,
+      logger,
+      signal,
+      progress: (bytesDone, bytesTotal) => progress({ bytesDone, bytesTotal }),
+      settled,
+      beforeRemoval: (label) => hooks.before("before_delete", { MONETA_BACKUP: label }),
+      async afterRemoval(label) {
+        const remark = await hooks.after("after_delete", { MONETA_BACKUP: label, MONETA_RESULT: "succeeded" });
+        if (remark !== undefined) remarks.push(remark);
+      },
+    },
   );
   const { decisions, wal } = describeRetention(outcome);
   const facts = { decisions, wal, removedWal: { ...outcome.removedWal } };
-  return { label: null, notes: [], facts: facts as unknown as { readonly [key: string]: JsonValue } };
+  return { label: null, notes: remarks, facts: facts as unknown as { readonly [key: string]: JsonValue } };
 }
 
 export const applyRetention: JobHandler<"retention"> = carryOut;

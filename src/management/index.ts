@@ -1,4 +1,5 @@
 export * from "./backup-summary.ts";
+export { checkResponse } from "./check-response.ts";
 export * from "./client.ts";
 export type * from "./command-spec.ts";
 export * from "./command-table.ts";

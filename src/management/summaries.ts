@@ -144,6 +144,8 @@ export interface ProblemSummary {
   readonly hint: string;
   /** What puts it right on the server, to be typed as it stands. */
   readonly statement?: string;
+  /** Which of several such troubles it is, a backup for instance; not part of an answer. */
+  readonly about?: string;
 }
 
 export interface ServerSummary extends ServerIdentity {

@@ -4,6 +4,7 @@ export * from "./control-file.ts";
 export * from "./errors.ts";
 export * from "./file-path.ts";
 export * from "./incremental-file.ts";
+export * from "./known-troubles.ts";
 export * from "./lsn.ts";
 export type { ManifestChecksumAlgorithm, ManifestFile } from "./manifest-fields.ts";
 export { manifestCrc32c } from "./manifest-fields.ts";

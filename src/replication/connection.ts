@@ -18,6 +18,8 @@ export interface Connection {
   readonly processId: number;
   readonly secretKey: number;
   readonly encrypted: boolean;
+  /** DER of the certificate that the server showed. */
+  readonly serverCertificate: Buffer | undefined;
   readonly authentication: AuthenticationMethod;
   /** How long it waits for a byte; 0 for ever. */
   readonly idleTimeoutMs: number;
@@ -130,6 +132,7 @@ function makeConnection(session: Session, options: ConnectOptions, authenticatio
     processId: session.key.processId,
     secretKey: session.key.secretKey,
     encrypted: session.transport.serverCertificate !== undefined,
+    serverCertificate: session.transport.serverCertificate,
     authentication,
     idleTimeoutMs,
     get isClosed() {

@@ -17,7 +17,7 @@ export type { Tablespace } from "./base-backup-decoder.ts";
 export { openServerFiles, type ServerFileFacts, type ServerFiles } from "./server-files.ts";
 export { readPassFile } from "./pass-file.ts";
 export { readServerFacts, type FactsQuestion, type ServerFacts } from "./server-facts.ts";
-export type { RoleFacts, SlotFacts, TablespaceFacts } from "./sql-facts.ts";
+export type { ClockFacts, RoleFacts, SlotFacts, TablespaceFacts } from "./sql-facts.ts";
 export type { Prerequisite } from "./prerequisite.ts";
 export * from "./prerequisites.ts";
 export { prerequisiteOfFailure } from "./refused-connection.ts";

@@ -5,7 +5,7 @@ import type { ConnectOptions } from "./connect-options.ts";
 import { connect, type Connection } from "./connection.ts";
 import { replicationErrors, sqlStateOf } from "./errors.ts";
 import { parseSizeSetting, parseTimeSetting } from "./setting-value.ts";
-import { readSqlFacts, type RoleFacts, type SlotFacts, type TablespaceFacts } from "./sql-facts.ts";
+import { readSqlFacts, type ClockFacts, type RoleFacts, type SlotFacts, type TablespaceFacts } from "./sql-facts.ts";
 import type { AuthenticationMethod } from "./startup.ts";
 
 /**
@@ -55,6 +55,10 @@ export interface ServerFacts {
   /** Of the slot that was asked for. */
   readonly slot: SlotFacts;
   readonly tablespaces: readonly TablespaceFacts[] | undefined;
+  /** DER of the certificate that the server showed; undefined without TLS. */
+  readonly serverCertificate?: Buffer | undefined;
+  /** How far the server's clock is ahead of ours; undefined without an SQL connection. */
+  readonly clock?: ClockFacts | undefined;
 }
 
 export interface FactsQuestion {
@@ -119,6 +123,8 @@ export async function readServerFacts(
       role: sql.role,
       slot,
       tablespaces: sql.tablespaces,
+      serverCertificate: connection.serverCertificate,
+      clock: sql.clock,
     };
   } finally {
     await connection.terminate();

@@ -40,12 +40,21 @@ export interface TablespaceFacts {
   readonly inPlace: boolean;
 }
 
+/** Milliseconds. */
+export interface ClockFacts {
+  /** The server's clock less ours. */
+  readonly offset: number;
+  /** The question took so long that the offset may be wrong by this. */
+  readonly uncertainty: number;
+}
+
 export interface SqlFacts {
   readonly unavailable: string | undefined;
   readonly inRecovery: boolean | undefined;
   readonly role: RoleFacts | undefined;
   readonly slot: SlotFacts | undefined;
   readonly tablespaces: readonly TablespaceFacts[] | undefined;
+  readonly clock: ClockFacts | undefined;
 }
 
 /**
@@ -62,17 +71,22 @@ export async function readSqlFacts(
     connection = await connect(options, signal);
   } catch (error) {
     if (commonErrors.aborted.is(error)) throw error;
-    return { unavailable: messageOf(error), inRecovery: undefined, role: undefined, slot: undefined, tablespaces: undefined };
+    return { unavailable: messageOf(error), inRecovery: undefined, role: undefined, slot: undefined, tablespaces: undefined, clock: undefined };
   }
   try {
     const ask = async (sql: string): Promise<Row[]> => await rows(connection, sql, signal);
-    const [state] = await ask("SELECT pg_catalog.pg_is_in_recovery() AS recovery");
+    const before = Date.now();
+    const [state] = await ask(
+      "SELECT pg_catalog.pg_is_in_recovery() AS recovery, pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) AS moment",
+    );
+    const after = Date.now();
     return {
       unavailable: undefined,
       inRecovery: state?.["recovery"] === "t",
       role: roleFacts(await ask(roleQuery)),
       slot: slot === undefined ? undefined : slotFacts(slot, await ask(slotQuery(slot))),
       tablespaces: await ask(tablespaceQuery).then(tablespaceFacts, unknownWhenRefused),
+      clock: clockFacts(state?.["moment"] ?? null, before, after),
     };
   } finally {
     await connection.terminate();
@@ -98,6 +112,13 @@ const roleQuery = `SELECT r.rolname AS name, r.rolsuper AS superuser, r.rolrepli
   pg_catalog.pg_has_role(r.oid, 'pg_read_all_settings', 'MEMBER') AS settings,
   pg_catalog.has_function_privilege(r.oid, 'pg_catalog.pg_switch_wal()', 'EXECUTE') AS switch
   FROM pg_catalog.pg_roles r WHERE r.rolname OPERATOR(pg_catalog.=) current_user`;
+
+/** The server looked at its clock at some moment between the two. */
+function clockFacts(moment: string | null, before: number, after: number): ClockFacts | undefined {
+  if (moment === null || after < before) return undefined;
+  const half = (after - before) / 2;
+  return { offset: Math.round(Number(moment) * 1000 - before - half), uncertainty: Math.ceil(half) };
+}
 
 function roleFacts([row]: Row[]): RoleFacts | undefined {
   if (row === undefined) return undefined;

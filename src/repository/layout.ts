@@ -9,6 +9,9 @@ import type { HashAlgorithm } from "./hash-algorithm.ts";
 /** Lock of a whole repository, in `base_dir` itself. */
 export const ownerLockName = ".moneta.lock";
 
+/** What was notified, in `base_dir` itself. */
+export const notificationsName = ".moneta_notifications.json";
+
 /** Names within the directory of a backup. */
 export const backupFiles = {
   info: "backup.info",

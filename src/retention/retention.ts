@@ -1,5 +1,5 @@
 /** The procedure: look, decide, take all that goes out of view at once, then remove its bytes. */
-import { messageOf, throwIfAborted, type Clock } from "../common/index.ts";
+import { messageOf, throwIfAborted, toMonetaError, type Clock } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import { hideBackup, openCatalog, removeHiddenBackup, takeOverLinks } from "../repository/index.ts";
 import type { Storage } from "../storage/index.ts";
@@ -31,6 +31,10 @@ export interface RetentionDependencies {
   readonly progress: (done: number, total: number) => void;
   /** Called when everything that goes is out of view: from now on others may begin to use what is left. */
   readonly settled: () => void;
+  /** Called before a backup goes; what it throws keeps that one, and whatever would have gone after it. */
+  readonly beforeRemoval?: (label: string) => Promise<void>;
+  /** Called when a backup and its bytes are gone. Never rejects. */
+  readonly afterRemoval?: (label: string) => Promise<void>;
 }
 
 export interface RetentionOutcome {
@@ -64,15 +68,23 @@ export async function runRetention(options: RetentionOptions, deps: RetentionDep
   };
   // The newest first: an incremental backup goes before the one that it rests on.
   const hidden: HiddenBackup[] = [];
+  let refusal: unknown;
   for (const { label, reason, entry } of [...going].reverse()) {
     throwIfAborted(deps.signal);
+    try {
+      await deps.beforeRemoval?.(label);
+    } catch (error) {
+      refusal = error;
+      break;
+    }
     for (const taken of await takeOverLinks(storage, server, label, deps.signal))
       deps.logger.info(`backup ${taken.label} takes over ${taken.files} files of ${label} that it has links to`, { server, label });
     hidden.push({ label, path: await hideBackup(storage, server, label), bytes: entry.info?.storedBytes ?? 0 });
     deps.logger.info(`backup ${label} goes: ${reason}`, { server, label });
   }
   const removedWal = { files: 0, bytes: 0 };
-  for (const survey of wal) {
+  // The WAL was chosen for a world without all those that were to go.
+  for (const survey of refusal === undefined ? wal : []) {
     const { files, bytes } = await removeWal(storage, survey, deps.signal, advance);
     removedWal.files += files;
     removedWal.bytes += bytes;
@@ -84,7 +96,9 @@ export async function runRetention(options: RetentionOptions, deps: RetentionDep
     throwIfAborted(deps.signal);
     await removeBytes(backup, options);
     advance(backup.bytes);
+    await deps.afterRemoval?.(backup.label);
   }
+  if (refusal !== undefined) throw toMonetaError(refusal);
   return { plan, wal, removedWal };
 }
 

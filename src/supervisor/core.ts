@@ -61,6 +61,8 @@ export interface Core {
   rotateKey(server: SupervisedServer): Promise<RotatedKey>;
   /** When retention looks again, milliseconds since 1970. */
   nextRetention(): number;
+  /** Has `listener` called when a job has its outcome and nothing of it runs any more. */
+  onJobEnd(listener: (job: Job, outcome: JobOutcome) => void): void;
   /** Has the remains of crashed jobs removed. */
   clean(server: SupervisedServer): void;
   /** Has everything removed that is not to be kept any more, again and again until the signal fires. */
@@ -85,6 +87,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
   const servers: SupervisedServer[] = [];
   const byName = new Map<string, SupervisedServer>();
   const changingModes = createSemaphore(1);
+  const jobListeners = new Set<(job: Job, outcome: JobOutcome) => void>();
   let generation = 0;
 
   const serverOf = (name: string): SupervisedServer => {
@@ -154,6 +157,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     if (job.command === "drill") void rememberDrills(server, storage, logger);
     if (outcome.state !== "succeeded" && jobTraits[job.command].leavesRemains) clean(server);
     retention.lessInUse(server);
+    for (const listener of jobListeners) listener(job, outcome);
     if (!jobTraits[job.command].visible) return;
     catalog.refresh(server.name).catch((error: unknown) => {
       logger.error(
@@ -311,6 +315,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     jobs,
     catalog,
     clean,
+    onJobEnd: (listener) => void jobListeners.add(listener),
     startRetention: (signal) => retention.start(signal),
     nextRetention: () => retention.next,
     rememberDrills: (server) => rememberDrills(server, storage, logger),

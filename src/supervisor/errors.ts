@@ -159,6 +159,12 @@ export const supervisorErrors = defineErrors({
     retryable: true,
     hint: "The directory of wal_shipping does not answer: look at its disk or its network. Receiving and archiving go on; the copy gets by itself what it misses once it is back.",
   },
+  nagiosPort: {
+    code: "NAGIOS_PORT",
+    exit: 12,
+    retryable: false,
+    hint: "Another program listens there, or the address is none of this machine: choose another port with `nagios`, or set `host`.",
+  },
   nothingEncrypted: {
     code: "NOTHING_ENCRYPTED",
     exit: 6,

@@ -1,9 +1,11 @@
 /** What the management commands work with. */
 import type { RotatedKey } from "../repository/index.ts";
 import type { CatalogCache } from "./catalog-cache.ts";
+import type { Checks } from "./checks.ts";
 import type { Converter } from "./converter.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Lineages } from "./lineages.ts";
+import type { Notifications } from "./notifications.ts";
 import type { IntervalRun } from "./schedule-command.ts";
 import type { SupervisedServer } from "./server.ts";
 import type { StatusSources } from "./status.ts";
@@ -28,6 +30,8 @@ export interface HandlerContext {
   /** Makes another data key for a server; durable when it resolves. */
   readonly rotateKey: (server: SupervisedServer) => Promise<RotatedKey>;
   readonly convert: Converter;
+  readonly checks: Pick<Checks, "check">;
+  readonly notifications: Pick<Notifications, "notifier">;
   readonly shutdown: (reason: string) => void;
   /** A signal that fires after `ms`, or when the daemon stops. */
   readonly timeout: (ms: number) => AbortSignal;

@@ -19,6 +19,7 @@ import {
   type ResponseResult,
 } from "../management/index.ts";
 import { supervisorErrors } from "./errors.ts";
+import { handleCheck, handleNotifyTest } from "./check-commands.ts";
 import { handleFile } from "./file-commands.ts";
 import type { HandlerContext } from "./handler-context.ts";
 import { handleArchive, handleBackup, handleDelete, handleRestore, handleVerify } from "./job-commands.ts";
@@ -202,6 +203,7 @@ const serverHandlers: Partial<Readonly<Record<CommandName, ServerHandler>>> = {
   cancel: handleCancel,
   drill: handleDrill,
   lineage: handleLineage,
+  check: handleCheck,
   "key rotate": handleKeyRotate,
 };
 
@@ -236,6 +238,7 @@ const daemonHandlers: Partial<Readonly<Record<CommandName, DaemonHandler>>> = {
   },
   schedule: async (_session, { intervals, servers, sources }, request) =>
     handleSchedule(request, servers, intervals, sources.now()),
+  "notify test": async (_session, context) => handleNotifyTest(context),
   compress: async (_session, context, request) => handleFile("compress", request, context),
   decompress: async (_session, context, request) => handleFile("decompress", request, context),
   encrypt: async (_session, context, request) => handleFile("encrypt", request, context),

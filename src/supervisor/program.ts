@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 
-export type ChildProgram = "receiver" | "job" | "converter";
+export type ChildProgram = "receiver" | "job" | "converter" | "prober";
 
 /** Path of the program's main module, beside this one, built or not. */
 export function programPath(program: ChildProgram): string {

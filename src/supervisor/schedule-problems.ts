@@ -61,28 +61,28 @@ export function backupOverdue(
   };
 }
 
-/** Everything that status shows of it. */
-export function scheduleProblems(
-  server: WatchedServer,
-  entries: readonly CatalogEntry[],
-  now: number,
-): ProblemSummary[] {
-  const problems: ProblemSummary[] = [];
+/** The same as a list. */
+export function overdueProblems(server: WatchedServer, entries: readonly CatalogEntry[], now: number): ProblemSummary[] {
   const overdue = backupOverdue(server, entries, now);
-  if (overdue !== undefined) problems.push(overdue);
-  const drilled = server.drills.at(-1);
-  if (drilled?.outcome === "failed") {
-    const what = drilled.label === null ? "the last drill" : `the last drill, of backup ${drilled.label},`;
-    problems.push({
-      ...advice(drillErrors.failed.spec),
-      message: `${what} failed: ${drilled.reason ?? "see its report"}`,
-    });
-  }
+  return overdue === undefined ? [] : [overdue];
+}
+
+/** The alarm of a drill that proved the opposite. */
+export function drillProblems({ drills }: Pick<WatchedServer, "drills">): ProblemSummary[] {
+  const drilled = drills.at(-1);
+  if (drilled?.outcome !== "failed") return [];
+  const what = drilled.label === null ? "the last drill" : `the last drill, of backup ${drilled.label},`;
+  return [{ ...advice(drillErrors.failed.spec), message: `${what} failed: ${drilled.reason ?? "see its report"}` }];
+}
+
+/** Runs of the schedule that failed, and that nothing has put right since. */
+export function scheduleProblems(server: WatchedServer, entries: readonly CatalogEntry[]): ProblemSummary[] {
+  const problems: ProblemSummary[] = [];
   for (const kind of scheduledKinds) {
     const last = server.schedules[kind]?.last;
     if (last?.outcome !== "failed" || last.ended === null) continue;
     // What came after it by hand puts it right; a drill that failed for the backup's sake is told above.
-    const newer = kind === "backup" ? newestBackup(entries) : drilled?.ended;
+    const newer = kind === "backup" ? newestBackup(entries) : server.drills.at(-1)?.ended;
     if (newer !== undefined && newer >= last.started) continue;
     const due = new Date(last.moment).toISOString();
     problems.push({

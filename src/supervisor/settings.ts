@@ -1,6 +1,7 @@
 /** From the configuration of an operator to the settings of a child: seconds become milliseconds, secrets are added. */
 import { parse } from "node:path";
 import type { Configuration, MainOptions, ServerOptions } from "../config/index.ts";
+import { hookNames, type HookName } from "../hooks/index.ts";
 import type { MasterKey } from "../encryption/index.ts";
 import type { LiveSettings, RepositorySettings, Secrets, ServerSettings, TlsSettings } from "../ipc/index.ts";
 import type { LogSinkOptions } from "../log/index.ts";
@@ -41,6 +42,22 @@ export function managementLimits(main: MainOptions): Pick<ManagementLimits, "req
   };
 }
 
+/** The programs of a server that run around what is done, by the name of their hook. */
+function hooksOf(server: ServerOptions): Pick<ServerSettings, "hooks" | "hookTimeoutMs"> {
+  const programs: Readonly<Record<HookName, string | undefined>> = {
+    before_backup: server.hookBeforeBackup,
+    after_backup: server.hookAfterBackup,
+    before_restore: server.hookBeforeRestore,
+    after_restore: server.hookAfterRestore,
+    before_delete: server.hookBeforeDelete,
+    after_delete: server.hookAfterDelete,
+    before_wal_archive: server.hookBeforeWalArchive,
+    after_wal_archive: server.hookAfterWalArchive,
+  };
+  const hooks = Object.fromEntries(hookNames.flatMap((name) => (programs[name] === undefined ? [] : [[name, programs[name]] as const])));
+  return Object.keys(hooks).length === 0 ? {} : { hooks, hookTimeoutMs: server.hookTimeout * 1000 };
+}
+
 export function serverSettings({ main }: Configuration, server: ServerOptions): ServerSettings {
   return {
     name: server.name,
@@ -49,6 +66,7 @@ export function serverSettings({ main }: Configuration, server: ServerOptions): 
     receiverTimeoutMs: main.receiverTimeout * 1000,
     statusIntervalMs: main.receiverStatusInterval * 1000,
     ...(server.extra === undefined ? {} : { extra: server.extra }),
+    ...hooksOf(server),
     connection: {
       host: server.host,
       port: server.port,

@@ -1,10 +1,7 @@
 /** Facts for `status`, `status details`, `progress` and everything that names a backup: all from memory. */
 import { getFips } from "node:crypto";
-import { join } from "node:path";
-import type { ErrorSpec } from "../common/index.ts";
 import type { MainOptions } from "../config/index.ts";
 import {
-  managementErrors,
   measureWal,
   progressPhases,
   summariseEntry,
@@ -19,20 +16,15 @@ import {
   type ServerSummary,
   type StreamSummary,
 } from "../management/index.ts";
-import { drillsOf, lineageOf, newestProven, serverLayout, type BackupInfo, type CatalogEntry } from "../repository/index.ts";
+import { drillsOf, lineageOf, newestProven, type BackupInfo, type CatalogEntry } from "../repository/index.ts";
 import { formatPolicy } from "../retention/index.ts";
 import type { JobState, ServerState } from "../state/index.ts";
-import { supervisorErrors } from "./errors.ts";
+import { alarmsInOrder, alarmsOf } from "./alarms.ts";
 import type { Job } from "./job.ts";
 import { jobTraits } from "./job-table.ts";
-import { lineageProblems } from "./lineages.ts";
-import { extraProblems } from "./extra-problems.ts";
-import { pushProblems } from "./pushed-wal.ts";
-import { scheduleProblems } from "./schedule-problems.ts";
 import type { SupervisedServer } from "./server.ts";
 import { retentionPolicyOf } from "./settings.ts";
 import type { SpaceMonitor } from "./space.ts";
-import { damagedBackups } from "./verification-schedule.ts";
 
 export interface StatusSources {
   readonly main: MainOptions;
@@ -111,60 +103,8 @@ function streamOf(server: SupervisedServer, state: ServerState): StreamSummary {
   };
 }
 
-const advice = ({ code, hint }: ErrorSpec): Pick<ErrorSpec, "code" | "hint"> => ({ code, hint });
-
-/** Directories of a server, which may lie on file systems of their own. */
-export function placesOf({ name, options }: SupervisedServer, { baseDir }: MainOptions): string[] {
-  const own = join(baseDir, serverLayout(name).directory);
-  return [baseDir, own, join(baseDir, serverLayout(name).wal), options.workspace];
-}
-
 function problemsOf(server: SupervisedServer, state: ServerState, sources: StatusSources): ProblemSummary[] {
-  const problems: ProblemSummary[] = [];
-  if (!server.online) {
-    problems.push({
-      ...advice(managementErrors.serverOffline.spec),
-      message: `the server is offline: nothing is received, and its slot ${server.options.walSlot} keeps WAL on it`,
-    });
-  }
-  if (server.archivingProblem !== undefined) {
-    const { code, message, hint } = server.archivingProblem;
-    problems.push({ code, message: `finished WAL is not archived, it stays in its raw form: ${message}`, hint });
-  }
-  problems.push(...pushProblems(server));
-  problems.push(...(server.secondCopy?.problems() ?? []), ...(server.hotStandby?.problems() ?? []));
-  if (server.retentionProblem !== undefined) {
-    const { code, message, hint } = server.retentionProblem;
-    problems.push({ code, message: `what is not to be kept any more is not removed: ${message}`, hint });
-  }
-  if (server.problem !== undefined) {
-    problems.push({ code: server.problem.code, message: server.problem.message, hint: server.problem.hint });
-  } else if (state.error !== "") {
-    problems.push({
-      code: state.error,
-      message: `the receiver of ${server.name} is held up`,
-      hint: "The log of the daemon says more.",
-    });
-  }
-  if (server.follow?.since !== undefined) {
-    const { followed, since } = server.follow;
-    problems.push({
-      ...advice(supervisorErrors.takenOver.spec),
-      message: `it receives WAL in the place of ${followed} since ${new Date(since).toISOString()}`,
-    });
-  }
-  if (state.gaps > 0) {
-    problems.push({
-      ...advice(supervisorErrors.walGap.spec),
-      message: state.gaps === 1 ? "a range of WAL is missing" : `${state.gaps} ranges of WAL are missing`,
-    });
-  }
-  problems.push(...lineageProblems(server, sources.entries(server.name)));
-  problems.push(...damagedBackups(sources.entries(server.name)), ...(sources.verification?.(server.name) ?? []));
-  problems.push(...extraProblems(server, sources.entries(server.name)));
-  problems.push(...scheduleProblems(server, sources.entries(server.name), sources.now()));
-  problems.push(...server.findings);
-  return [...problems, ...sources.space.problems(placesOf(server, sources.main))];
+  return alarmsInOrder(alarmsOf(server, sources, state));
 }
 
 /** Negative stands for "not set", as pgmoneta has it. */

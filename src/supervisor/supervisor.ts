@@ -16,10 +16,15 @@ import {
   type OwnerLock,
 } from "../repository/index.ts";
 import { openReserve, type LocalStorage } from "../storage/index.ts";
+import { placesOf, type AlarmSources } from "./alarms.ts";
 import { createCore, type Core, type CoreOptions } from "./core.ts";
+import { createChecks, type Checks } from "./checks.ts";
 import { createConverter } from "./converter.ts";
 import { createHandler } from "./handlers.ts";
 import { formerBytes, readLineages, rememberLineages } from "./lineages.ts";
+import { createNagiosListener } from "./nagios-listener.ts";
+import { openNotifications, type Notifications } from "./notifications.ts";
+import { createProber } from "./prober.ts";
 import { watchPushedWal } from "./pushed-wal.ts";
 import { writePidFile } from "./pid-file.ts";
 import { openRepositoryMemory, type RepositoryMemory } from "./repository-memory.ts";
@@ -30,10 +35,9 @@ import { intervalsOf } from "./schedule-command.ts";
 import { startScheduling } from "./scheduling.ts";
 import { createShutdown } from "./shutdown.ts";
 import { stoppableFromTheStart } from "./signals.ts";
-import { createSpaceMonitor, type SpaceMonitor } from "./space.ts";
-import { placesOf } from "./status.ts";
+import { createSpaceMonitor } from "./space.ts";
 import { tidyServer } from "./tidy.ts";
-import { createVerificationSchedule, type VerificationSchedule } from "./verification-schedule.ts";
+import { createVerificationSchedule } from "./verification-schedule.ts";
 
 export interface SupervisorOptions extends CoreOptions {
   readonly pid: number;
@@ -129,8 +133,26 @@ async function startOwned(
     rateBytes: main.verificationRate,
   });
   const daemon = stoppableFromTheStart(() => undefined);
-  const management = await listen(options, core, { space, verification }, stopping.signal, daemon.stop);
+  const sources: AlarmSources = {
+    main,
+    now: () => clock.now(),
+    entries: (name) => core.catalog.entries(name),
+    space,
+    verification: (name) => verification.problems(name),
+  };
+  const notifications = await openNotifications({ ...options, main, storage, logger: logger.child("notify") });
+  const checks = createChecks({
+    prober: createProber({ ...options, logger: logger.child("check") }),
+    sources,
+    notifications: () => notifications.state,
+    clock,
+    logger: logger.child("check"),
+  });
+  const management = await listen(options, core, { sources, checks, notifications }, stopping.signal, daemon.stop);
   undo.push(() => management.close(true));
+  const nagios = createNagiosListener({ servers: () => core.servers, checks, logger: logger.child("nagios") });
+  undo.push(() => nagios.close());
+  await nagios.update({ host: main.host, port: main.nagios });
   // Not before the socket is ours: the file may be that of a daemon that lives, with another repository.
   const pidFile = await writePidFile(main.pidfile, options.pid);
   undo.push(() => pidFile.remove());
@@ -143,7 +165,10 @@ async function startOwned(
     servers,
     jobs,
     logger,
-    closeManagement: (force) => management.close(force),
+    closeManagement: async (force) => {
+      await nagios.close();
+      await management.close(force);
+    },
   });
   let settle: (orderly: boolean) => void = () => undefined;
   const ended = new Promise<boolean>((resolve) => {
@@ -169,6 +194,10 @@ async function startOwned(
   for (const server of core.servers) server.follow?.start(stopping.signal);
   core.startRetention(stopping.signal);
   verification.start();
+  core.onJobEnd((job, outcome) => notifications.jobEnded(job.server, job.command, outcome));
+  notifications.start(() => core.servers, sources, checks, stopping.signal);
+  if (main.checkInterval > 0 && (notifications.notifier.targets > 0 || main.nagios > 0))
+    checks.repeat(() => core.servers, main.checkInterval * 1000, stopping.signal);
   await startScheduling(core, storage, { clock, logger: logger.child("schedule"), signal: stopping.signal });
   logger.info(`moneta ${options.version} is ready`, { servers: servers.length, baseDir: main.baseDir });
   const supervisor = { stop, force: (reason: string) => shutdown.force(reason), ended };
@@ -223,7 +252,7 @@ async function readFacts(server: SupervisedServer, { catalog }: Core, storage: L
 function listen(
   options: SupervisorOptions,
   core: Core,
-  { space, verification }: { readonly space: SpaceMonitor; readonly verification: VerificationSchedule },
+  { sources, checks, notifications }: { readonly sources: AlarmSources; readonly checks: Checks; readonly notifications: Notifications },
   stopping: AbortSignal,
   shutdown: (reason: string) => void,
 ): Promise<ManagementServer> {
@@ -246,19 +275,17 @@ function listen(
       intervals: ({ name }) => intervalsOf(catalog.entries(name), main, core.nextRetention(), clock.now()),
       rotateKey: (server) => core.rotateKey(server),
       convert: createConverter(options),
+      checks,
+      notifications,
       shutdown,
       timeout: (ms) => timeLimit(ms, stopping),
       sources: {
-        main,
+        ...sources,
         version: options.version,
-        now: () => clock.now(),
-        entries: (name) => catalog.entries(name),
         activeJobs: (name) => jobs.active(name),
         blockers: (job) => jobs.blockers(job),
         placeInLine: (job) => jobs.placeInLine(job),
         jobState: (job) => jobs.stateOf(job),
-        space,
-        verification: (name) => verification.problems(name),
       },
     }),
   });

@@ -174,6 +174,6 @@ export function damagedBackups(entries: readonly CatalogEntry[]): ProblemSummary
   return entries.flatMap(({ label, verification }) => {
     if (verification === undefined || verification.outcome === "good") return [];
     const what = verification.outcome === "bad" ? "cannot be restored any more and is not offered" : "can be restored, but something was found";
-    return [{ code, message: `backup ${label} ${what}: ${verification.reason ?? "the log says what"}`, hint }];
+    return [{ code, message: `backup ${label} ${what}: ${verification.reason ?? "the log says what"}`, hint, about: label }];
   });
 }

@@ -35,6 +35,16 @@ export interface ArchiverDependencies {
   readonly archived: (segment: string, storedBytes: number) => void;
   /** Everything that was finished has its final form: what an earlier archiver stumbled over is overcome. */
   readonly caughtUp?: () => void;
+  /** What the operator wants done around each segment; what `before` throws leaves that one, and those after it, as they are. */
+  readonly around?: SegmentHooks | undefined;
+}
+
+/** Programs of an operator: nobody waits for the index of the WAL while one runs. */
+export interface SegmentHooks {
+  /** `path` is that of the raw segment, in the repository. */
+  before(segment: string, path: string): Promise<void>;
+  /** `path` is that of the archived one. Never rejects. */
+  after(segment: string, path: string): Promise<void>;
 }
 
 export interface ArchiverResult {
@@ -79,6 +89,9 @@ export async function runArchiver(options: ArchiverOptions, deps: ArchiverDepend
       let failure: unknown;
       const waiting = await inventory.unarchived();
       while (waiting.length > 0) {
+        const [next] = waiting;
+        let done: { readonly segment: string; readonly suffix: string } | undefined;
+        if (next !== undefined) await deps.around?.before(next, layout.walFile(next));
         await storage.exclusively(layout.walIndex, async () => {
           const until = clock.monotonic() + turnMs;
           do {
@@ -93,6 +106,7 @@ export async function runArchiver(options: ArchiverOptions, deps: ArchiverDepend
               segments += 1;
               storedBytes += record.storedSize;
               deps.archived(segment, record.storedSize);
+              done = { segment, suffix: record.suffix };
               logger.debug(`archived segment ${segment}`, { segment, stored: record.storedSize });
             } catch (error) {
               throwIfAborted(signal);
@@ -100,8 +114,9 @@ export async function runArchiver(options: ArchiverOptions, deps: ArchiverDepend
               logger.error(`segment ${segment} is not archived: ${messageOf(error)}`, { segment });
               failure ??= error;
             }
-          } while (clock.monotonic() < until);
+          } while (deps.around === undefined && clock.monotonic() < until);
         });
+        if (done !== undefined) await deps.around?.after(done.segment, layout.walFile(done.segment + done.suffix));
       }
       if (failure !== undefined) throw toMonetaError(failure);
       deps.caughtUp?.();

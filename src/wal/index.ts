@@ -6,7 +6,7 @@ export { runReceiver } from "./receiver.ts";
 export { runSlotHolder, type HoldDependencies, type StoredElsewhere } from "./hold-slot.ts";
 export { runSecondCopy, type SecondCopyDependencies, type SecondCopyOptions, type SecondCopyResult } from "./second-copy.ts";
 export { pruneSecondCopy } from "./second-copy-prune.ts";
-export { runArchiver, type ArchiverDependencies, type ArchiverKeys, type ArchiverOptions, type ArchiverResult } from "./archiver.ts";
+export { runArchiver, type SegmentHooks, type ArchiverDependencies, type ArchiverKeys, type ArchiverOptions, type ArchiverResult } from "./archiver.ts";
 export { acceptLineage, type AcceptedLineage, type LineageOptions } from "./accept-lineage.ts";
 export { pushWal } from "./push-wal.ts";
 export type { PushedWal, WalPush, WalPushDependencies } from "./push-options.ts";

@@ -1,0 +1,4 @@
+export { hookErrors } from "./errors.ts";
+export * from "./hook-table.ts";
+export * from "./options.ts";
+export * from "./run-hooks.ts";

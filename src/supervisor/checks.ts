@@ -1,0 +1,90 @@
+/** The checks of all servers: made when somebody asks or at intervals, each at most once at a time, and remembered. */
+import { runChecks, type CheckInput, type CheckReport, type EarlierLook, type ProbeReport } from "../check/index.ts";
+import { messageOf, type Clock } from "../common/index.ts";
+import type { Logger } from "../log/index.ts";
+import type { AlarmSources } from "./alarms.ts";
+import { checkInput } from "./check-input.ts";
+import type { Prober } from "./prober.ts";
+import type { SupervisedServer } from "./server.ts";
+
+export interface ChecksOptions {
+  readonly prober: Prober;
+  readonly sources: AlarmSources;
+  readonly notifications: () => CheckInput["notifications"];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface Checks {
+  /** Checks now; with `maxAgeMs` an answer of the server that is not older is good enough. Throws what asking it throws. */
+  check(server: SupervisedServer, maxAgeMs?: number): Promise<CheckReport>;
+  /** What is known without asking anybody; undefined before the first time. */
+  last(server: SupervisedServer): CheckReport | undefined;
+  /** Checks every server again and again until the signal fires. */
+  repeat(servers: () => readonly SupervisedServer[], intervalMs: number, signal: AbortSignal): void;
+}
+
+interface Look {
+  readonly report: ProbeReport;
+  /** Monotonic milliseconds. */
+  readonly at: number;
+  readonly earlier: EarlierLook | undefined;
+}
+
+/** What a look says about what grows; undefined when the server was not reached. */
+function earlierOf(report: ProbeReport): EarlierLook | undefined {
+  const { at, server } = report;
+  if (server === null) return undefined;
+  const position = BigInt(server.position);
+  return { at, position, kept: server.slotRestart === null ? undefined : position - BigInt(server.slotRestart) };
+}
+
+export function createChecks({ prober, sources, notifications, clock, logger }: ChecksOptions): Checks {
+  const looks = new Map<string, Look>();
+  const running = new Map<string, Promise<Look>>();
+
+  const judge = (server: SupervisedServer, look: Look | undefined): CheckReport =>
+    runChecks(
+      checkInput(server, sources, { probe: look?.report, earlier: look?.earlier, notifications: notifications() }),
+      server.options.checkIgnore,
+    );
+
+  async function look(server: SupervisedServer): Promise<Look> {
+    const report = await prober(server.options);
+    const before = looks.get(server.name);
+    // A rate is measured over a while: two looks in one breath say nothing.
+    const base = before === undefined ? undefined : report.at - before.report.at < 10_000 ? before.earlier : (earlierOf(before.report) ?? before.earlier);
+    const made: Look = { report, at: clock.monotonic(), earlier: base };
+    looks.set(server.name, made);
+    return made;
+  }
+
+  const checks: Checks = {
+    async check(server, maxAgeMs = 0) {
+      // Taken out of service on purpose: nobody is asked.
+      if (!server.online) return judge(server, undefined);
+      const known = looks.get(server.name);
+      if (known !== undefined && maxAgeMs > 0 && clock.monotonic() - known.at <= maxAgeMs) return judge(server, known);
+      let asking = running.get(server.name);
+      if (asking === undefined) {
+        asking = look(server).finally(() => running.delete(server.name));
+        running.set(server.name, asking);
+      }
+      return judge(server, await asking);
+    },
+    last: (server) => (looks.has(server.name) ? judge(server, looks.get(server.name)) : undefined),
+    repeat(servers, intervalMs, signal) {
+      const round = async (): Promise<void> => {
+        while (!signal.aborted) {
+          for (const server of servers()) {
+            if (signal.aborted) return;
+            await checks.check(server, intervalMs / 2).catch((error: unknown) => logger.warn(`${server.name} could not be checked: ${messageOf(error)}`));
+          }
+          await clock.sleep(intervalMs, signal);
+        }
+      };
+      round().catch(() => undefined); // Only the signal ends the sleep.
+    },
+  };
+  return checks;
+}
