@@ -10,7 +10,8 @@ import type { LiveMasterKey } from "./live-master-key.ts";
 import { repositorySettings, secretsFor, serverSettings } from "./settings.ts";
 
 export interface ProberOptions {
-  readonly configuration: Configuration;
+  /** As it is in force. */
+  readonly configuration: () => Configuration;
   readonly masterKey: LiveMasterKey;
   readonly logger: Logger;
   readonly logSink: LogSink;
@@ -45,7 +46,8 @@ function certificatesOf({ main }: Configuration, server: ServerOptions): Certifi
 }
 
 async function ask(options: ProberOptions, server: ServerOptions): Promise<ProbeReport> {
-  const { configuration, environment, logger, logSink, repositoryId } = options;
+  const { environment, logger, logSink, repositoryId } = options;
+  const configuration = options.configuration();
   const masterKey = await options.masterKey.refresh();
   return new Promise((resolve, reject) => {
     let outcome: (() => void) | undefined;

@@ -142,7 +142,7 @@ async function startOwned(
   };
   const notifications = await openNotifications({ ...options, main, storage, logger: logger.child("notify") });
   const checks = createChecks({
-    prober: createProber({ ...options, logger: logger.child("check") }),
+    prober: createProber({ ...options, configuration: () => options.configuration, logger: logger.child("check") }),
     sources,
     notifications: () => notifications.state,
     clock,
