@@ -46,8 +46,7 @@ export function renderCheck(response: JsonObject): string[] {
   const at = timeIn(response, "Time");
   return [
     `${textIn(response, "Server") ?? "?"}: ${(textIn(response, "Status") ?? "unknown").toUpperCase()}${at === undefined ? "" : ` at ${isoMinute(at)}`}`,
-    ...wrap(summary(response), 80, "  ", "  "),
-    "",
+    ...(checks.length === 0 ? [] : [...wrap(summary(response), 80, "  ", "  "), ""]),
     ...checks.toSorted((a, b) => rank(a) - rank(b)).flatMap((check) => checkLines(check, width)),
   ];
 }

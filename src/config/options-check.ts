@@ -5,14 +5,15 @@ import { duration, notParsed, parsed } from "./value-kinds.ts";
 
 const codes: ValueKind<readonly CheckCode[]> = {
   name: "list",
-  expected: "a comma-separated list of codes of moneta-cli check",
+  expected: "none, or a comma-separated list of codes of moneta-cli check",
   parse: (input) => {
+    if (input.toLowerCase() === "none") return parsed([]);
     const words = input.split(",").map((word) => word.trim().toUpperCase());
     const known = words.flatMap((word) => checkCodes.find((code) => code === word) ?? []);
     const stranger = words.find((word) => !(checkCodes as readonly string[]).includes(word));
     return stranger === undefined ? parsed(known) : notParsed(`codes of moneta-cli check, of which "${stranger}" is none`);
   },
-  format: (value) => value.join(", "),
+  format: (value) => (value.length === 0 ? "none" : value.join(", ")),
 };
 
 export const checkOptions = {

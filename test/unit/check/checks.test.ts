@@ -163,11 +163,13 @@ test.each<[readonly CheckStatus[], string]>([
 describe("the time until the server has no room for its WAL", () => {
   const growing = { ...healthy, ...withServer({ position: String(0x5000000 + gigabyte), slotRoom: 4 * gigabyte }) };
   it("goes by what the slot keeps since the last look", () => {
-    expect(timeToFull({ ...growing, earlier: { at: now - 3_600_000, position: 0n, kept: 0n } })).toMatchObject({ ends: "slot", ms: 4 * 3_600_000 });
+    const full = timeToFull({ ...growing, earlier: { at: now - 3_600_000, position: 0n, kept: 0n } });
+    expect(full).toMatchObject({ ends: "slot" });
+    expect(full?.ms).toBeCloseTo(4 * 3_600_000);
   });
   it("goes by the last word of a stream that is silent, at the first look", () => {
     const silent = { ...growing, earlier: undefined, ...withStream({ state: "disconnected", lastHeard: now - 3_600_000, serverEnd: 0x5000000n }) };
-    expect(timeToFull(silent)).toMatchObject({ ms: 4 * 3_600_000 });
+    expect(timeToFull(silent)?.ms).toBeCloseTo(4 * 3_600_000);
   });
   it("is not known of a slot that keeps no more than before", () => {
     expect(timeToFull({ ...growing, earlier: { at: now - 3_600_000, position: 0n, kept: BigInt(gigabyte) } })).toBeUndefined();

@@ -55,7 +55,16 @@ test("secrets are marked", () => {
   const secrets = Object.entries<AnyOption>(mainTable).flatMap(([key, option]) =>
     option.secret === true ? [key] : [],
   );
-  expect(secrets.toSorted()).toEqual(["azure_shared_key", "s3_access_key_id", "s3_secret_access_key"]);
+  expect(secrets.toSorted()).toEqual([
+    "azure_shared_key",
+    "notify_alertmanager",
+    "notify_slack",
+    "notify_smtp_password",
+    "notify_webhook",
+    "notify_webhook_token",
+    "s3_access_key_id",
+    "s3_secret_access_key",
+  ]);
 });
 
 describe("every key", () => {
