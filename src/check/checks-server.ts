@@ -132,16 +132,19 @@ export const serverChecks = {
     warning: "More than 10 seconds.",
     critical: "More than 5 minutes: moments that are restored to are not those that are meant.",
     fix: "Have both clocks set by NTP.",
-    judge: ofServer(({ clockOffset, clockUncertainty }, input) => {
-      if (clockOffset === null) return skipped("the clock of the server can be asked by SQL only");
+    judge: (input) => {
       const { newest, newestLabel } = input.backups;
       if (newest !== undefined && newest > input.now + 60_000)
         return critical(`backup ${newestLabel ?? "?"} ends in the future: the clock of this machine was set back`);
+      const server = input.probe?.server ?? null;
+      if (server === null) return notAsked(input);
+      const { clockOffset, clockUncertainty } = server;
+      if (clockOffset === null) return skipped("the clock of the server can be asked by SQL only");
       const apart = Math.max(0, Math.abs(clockOffset) - clockUncertainty);
       const message = `the server's clock is ${formatDuration(Math.abs(clockOffset))} ${clockOffset < 0 ? "behind" : "ahead of"} this machine's`;
       if (apart > 300_000) return critical(message);
       return apart > 10_000 ? warning(message) : ok(`the clocks are ${formatDuration(Math.round(apart))} apart`);
-    }),
+    },
   },
   WAL_LEVEL: {
     looksAt: "The server's wal_level.",

@@ -45,7 +45,9 @@ function primaryWalSpace(input: CheckInput): Verdict {
   const server = input.probe?.server ?? null;
   if (server === null) return notAsked(input);
   if (server.slotRestart === null) return skipped("the slot keeps no WAL, or does not tell");
-  const kept = BigInt(server.position) - BigInt(server.slotRestart);
+  // A standby has what it has not replayed yet.
+  const distance = BigInt(server.position) - BigInt(server.slotRestart);
+  const kept = distance > 0n ? distance : 0n;
   const keeps = `the slot keeps ${formatByteSize(Number(kept))} of WAL`;
   const full = timeToFull(input);
   if (full === undefined) {

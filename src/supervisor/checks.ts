@@ -76,10 +76,12 @@ export function createChecks({ prober, sources, notifications, clock, logger }: 
     repeat(servers, intervalMs, signal) {
       const round = async (): Promise<void> => {
         while (!signal.aborted) {
-          for (const server of servers()) {
-            if (signal.aborted) return;
-            await checks.check(server, intervalMs / 2).catch((error: unknown) => logger.warn(`${server.name} could not be checked: ${messageOf(error)}`));
-          }
+          const asked = servers().map((server) =>
+            checks.check(server, intervalMs / 2).catch((error: unknown) => {
+              if (!signal.aborted) logger.warn(`${server.name} could not be checked: ${messageOf(error)}`);
+            }),
+          );
+          await Promise.all(asked);
           await clock.sleep(intervalMs, signal);
         }
       };
