@@ -128,6 +128,8 @@ export interface CheckInput {
   readonly backups: BackupInput;
   readonly disks: readonly DiskInput[];
   readonly encrypts: boolean;
+  /** What the configuration asks for besides. */
+  readonly wants: { readonly secondCopy: boolean; readonly hotStandby: boolean; readonly extra: boolean };
   /** Targets of notifications that cannot be reached. */
   readonly notifications: { readonly configured: number; readonly failing: readonly Alarm[] };
   /** System identifier of the cluster whose WAL is stored; undefined before the first. */

@@ -111,13 +111,15 @@ export const backupChecks = {
     looksAt: "Whether the newest backup has all files of `extra`.",
     warning: "One is missing.",
     fix: "The backup said which grants are missing.",
-    judge: ({ alarms }) => fromAlarms(alarms.extra, "warning", "nothing is missing"),
+    judge: ({ alarms, wants }) =>
+      wants.extra ? fromAlarms(alarms.extra, "warning", "the newest backup has all of them") : skipped("none are configured (extra)"),
   },
   HOT_STANDBY: {
     looksAt: "Whether the copies of hot_standby are up to date.",
     warning: "One is not.",
     fix: "Solve what the message names; they are brought up to date after the next backup.",
-    judge: ({ alarms }) => fromAlarms(alarms["hot-standby"], "warning", "nothing is wrong with them"),
+    judge: ({ alarms, wants }) =>
+      wants.hotStandby ? fromAlarms(alarms["hot-standby"], "warning", "up to date, or being brought there") : skipped("none is configured (hot_standby)"),
   },
   ENCRYPTION_KEY: {
     looksAt: "Whether what is encrypted can be: the master key is there and opens the data key in use.",

@@ -160,6 +160,7 @@ export const walChecks = {
     looksAt: "Whether the second copy of the WAL (wal_shipping) is up to date.",
     warning: "It is not.",
     fix: "Look at the directory of wal_shipping, its disk and its network.",
-    judge: ({ alarms }) => fromAlarms(alarms["second-copy"], "warning", "nothing is wrong with it"),
+    judge: ({ alarms, wants }) =>
+      wants.secondCopy ? fromAlarms(alarms["second-copy"], "warning", "up to date, or catching up") : skipped("none is configured (wal_shipping)"),
   },
 } as const satisfies Readonly<Record<string, Check>>;

@@ -74,6 +74,11 @@ export function checkInput(server: SupervisedServer, sources: AlarmSources, aske
     backups: backupsOf(server, sources.entries(server.name), sources),
     disks: disksOf(server, sources),
     encrypts: server.options.encryption !== "none",
+    wants: {
+      secondCopy: server.secondCopy !== undefined,
+      hotStandby: server.hotStandby !== undefined,
+      extra: (server.options.extra ?? []).length > 0,
+    },
     lineage: server.lineages.present,
   };
 }

@@ -37,7 +37,7 @@ beforeAll(async () => {
   cluster = await createCluster();
   daemon = await createDaemon({
     servers: [{ name: "primary", cluster, settings: { backup: "15 2 * * *", drill: "0 5 * * sun", drill_sql: sqlFile } }],
-    settings: { encryption: "aes", retention: "7, 4", schedule_timezone: "UTC", notify_command: "/bin/true", workspace: join(own.path, "workspace") },
+    settings: { encryption: "aes", retention: "7, 4", schedule_timezone: "UTC", notify_command: "/bin/true", check_ignore: "DISK_SPACE", workspace: join(own.path, "workspace") },
   });
   await daemon.waitUntilStreaming("primary");
   await insertMarkers(cluster, 1, 5);

@@ -63,6 +63,7 @@ export const healthy: CheckInput = {
   },
   disks: [{ what: "base_dir", path: "/b", total: 100 * 1024 ** 3, free: 60 * 1024 ** 3, fullInMs: undefined }],
   encrypts: true,
+  wants: { secondCopy: true, hotStandby: true, extra: true },
   notifications: { configured: 2, failing: [] },
   lineage: findings.systemIdentifier,
 };
