@@ -39,9 +39,8 @@ export async function checkExtraRights(options: BackupOptions, signal: AbortSign
   if ((options.extra ?? []).length === 0) return;
   const files = await connectForFiles(options, signal);
   try {
-    const missing = await files.missingRights();
-    if (missing.length === 0) return;
-    const statement = missing.join(" ");
+    if (files.missingRights.length === 0) return;
+    const statement = files.missingRights.join(" ");
     throw backupErrors.prerequisite(`the role may not read the files of extra; to put it right, in the database postgres: ${statement}`, { code: "EXTRA_RIGHTS", statement });
   } finally {
     await files.close();
@@ -62,14 +61,18 @@ export async function storeExtraFiles(
   const paths: string[] = [];
   const stop = AbortSignal.any([signal, store.signal, pipeline.signal]);
   const known = new Map<string, string | undefined>();
+  const directories = new Set<string>();
   let files: ServerFiles | undefined;
   try {
     for (const path of wanted) {
       try {
         files ??= await open(options, stop);
-        const problems = await storePath({ files, store, pipeline, signal: stop, known }, path);
-        if (problems.length === 0) paths.push(path);
-        else warnings.push(...someOf(problems).map((problem) => lacking(path, problem)));
+        const problems = await storePath({ files, store, pipeline, signal: stop, known, directories }, path);
+        if (problems.length === 0) {
+          paths.push(path);
+          const unsure = files.unsureOfDirectories;
+          if (unsure !== undefined && directories.has(path)) warnings.push(unproven(path, unsure));
+        } else warnings.push(...someOf(problems).map((problem) => lacking(path, problem)));
       } catch (error) {
         if (stop.aborted || !saysOfServer(error)) throw error;
         // The next path may be reached over another connection.
@@ -99,6 +102,9 @@ function someOf(problems: readonly string[]): readonly string[] {
 
 const lacking = (path: string, why: string): string => `the backup lacks (a part of) the extra path "${printablePath(path)}": ${why}`;
 
+const unproven = (path: string, statement: string): string =>
+  `the extra path "${printablePath(path)}" is stored as pgmoneta_ext lists it, which is silent about what it cannot read and about empty directories; to have it checked, in the database postgres: ${statement}`;
+
 function connectForFiles(options: BackupOptions, signal: AbortSignal): Promise<ServerFiles> {
   return openServerFiles(backupConnection(options), signal);
 }
@@ -118,6 +124,8 @@ interface Fetching {
   readonly signal: AbortSignal;
   /** Entries that were dealt with, because paths can overlap, and what is wrong with them. */
   readonly known: Map<string, string | undefined>;
+  /** As they were asked for. */
+  readonly directories: Set<string>;
 }
 
 /** Stores a file, or a directory with all that is in it; what of it could not be had. */
@@ -156,12 +164,13 @@ interface Place {
 }
 
 async function storeDirectory(
-  { files, store, known }: Fetching,
+  { files, store, known, directories }: Fetching,
   { path, depth }: Place,
 ): Promise<{ readonly places: readonly Place[]; readonly problems: readonly string[] }> {
   if (depth === deepest) throw backupErrors.extraIncomplete("it lies too deep; a link may lead back to it");
   const stored = extraPath(path);
   const names = await files.list(path);
+  directories.add(path);
   if (!known.has(stored)) store.directory(stored, directoryMode);
   const usable = names.filter(isPlain);
   const odd = names.filter((name) => !isPlain(name));
@@ -182,7 +191,7 @@ async function storeFile(fetching: Fetching, path: string, facts: ServerFileFact
   let before = facts;
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
     // One more byte than there should be: a file that grew shows.
-    const content = await files.read(path, 0, before.size + 1);
+    const content = await files.read(path, 0, before.size + 1, before.size);
     const after = await files.stat(path);
     if (content.length === before.size && unchanged(before, after)) {
       const { file, open } = openEntry(fetching, path, content.length);
@@ -204,7 +213,7 @@ async function storeLarge(fetching: Fetching, path: string, facts: ServerFileFac
   try {
     for (let offset = 0; offset < facts.size; ) {
       throwIfAborted(signal);
-      const piece = await files.read(path, offset, Math.min(rangeSize, facts.size - offset));
+      const piece = await files.read(path, offset, Math.min(rangeSize, facts.size - offset), facts.size);
       if (piece.length === 0) {
         whole = false;
         break;

@@ -156,7 +156,7 @@ export const serverOptions = {
   extra: optional(extraPaths, {
     reload: "live",
     description:
-      "Further files or directories of the database host, separated by commas, that are stored with each backup below extra/. The server reads them for the role, which needs pg_read_server_files and the right to call three functions: a backup says which grants are missing.",
+      "Further files or directories of the database host, separated by commas, that are stored with each backup below extra/. The server reads them for the role, which needs pg_read_server_files and the right to call three functions, or the extension pgmoneta_ext: a backup says which grants are missing.",
   }),
   ...scheduleOfServer,
   check_ignore: inherited(checkOptions.check_ignore),

@@ -41,8 +41,9 @@ export interface ReceiverRole {
   /** Up to where the WAL of the followed server is durable, as far as that is known. */
   readonly stored?: StoredPosition;
 }
-/** A position as PostgreSQL prints it. */
+/** A position as PostgreSQL prints it, in the WAL of a server of that name. */
 export interface StoredPosition {
+  readonly server: string;
   readonly timeline: number;
   readonly lsn: string;
 }
@@ -230,7 +231,7 @@ const segment = object<SegmentComplete>({ type: () => "segment", name: text, num
 const receiverRole = object<ReceiverRole>({
   follows: flag,
   streams: flag,
-  stored: optional(object<StoredPosition>({ timeline: count, lsn: text })),
+  stored: optional(object<StoredPosition>({ server: text, timeline: count, lsn: text })),
 });
 
 export const toReceiver: Check<ToReceiver> = variants<"type", ToReceiver>("type", {

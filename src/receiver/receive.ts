@@ -128,7 +128,7 @@ function createReporter({ record, segmentComplete, held, findings, clock }: Rece
 
 /** Up to where the followed server is stored, as the role says it. */
 function storedElsewhere({ stored }: ReceiverRole): StoredElsewhere | undefined {
-  return stored === undefined ? undefined : { timeline: timelineId(stored.timeline), lsn: parseLsn(stored.lsn) };
+  return stored === undefined ? undefined : { server: stored.server, timeline: timelineId(stored.timeline), lsn: parseLsn(stored.lsn) };
 }
 
 /**

@@ -74,7 +74,7 @@ export function createFollow({ own, followed, clock, logger, patienceMs, tell }:
 
   const role = (): ReceiverRole => {
     const { timeline, flushLsn } = followed.state();
-    const stored = timeline > 0 ? { stored: { timeline, lsn: formatLsn(lsn(flushLsn)) } } : {};
+    const stored = timeline > 0 ? { stored: { server: followed.name, timeline, lsn: formatLsn(lsn(flushLsn)) } } : {};
     return { follows: true, streams: since !== undefined, ...stored };
   };
 

@@ -20,6 +20,12 @@ export const walErrors = defineErrors({
     retryable: false,
     hint: "The server sends other bytes for WAL that it sent before: it was reset to an older state (snapshot, restored copy, fsync = off) without a new timeline. Both versions are kept; take a new full backup into a new server section, and find out what happened to the server.",
   },
+  followedDiverged: {
+    code: "WAL_FOLLOWED_DIVERGED",
+    exit: 61,
+    retryable: false,
+    hint: "The server and the one that it follows were promoted apart, or are two clusters: what is received of one is not what the other writes. Nothing of its WAL is let go. Rebuild one of the two from the other (pg_rewind, pg_basebackup), or take follow out of its section.",
+  },
   serverBehind: {
     code: "WAL_SERVER_BEHIND",
     exit: 62,

@@ -78,8 +78,8 @@ async function refuseOtherPast(source: HistorySource, own: OwnHistory): Promise<
     const stored = await readOrReplace(source, id, own);
     if (stored === undefined) continue;
     const length = id === history.timeline ? history.entries.length : history.entries.findIndex((entry) => entry.timeline === id);
-    const told = describe({ timeline: id, entries: history.entries.slice(0, length) });
-    const known = describe(stored);
+    const told = describeHistory({ timeline: id, entries: history.entries.slice(0, length) });
+    const known = describeHistory(stored);
     if (told === known) continue;
     throw walErrors.diverged(`the server's timeline ${id} comes from ${told}, the one whose WAL is stored here from ${known}`, { timeline: id });
   }
@@ -107,7 +107,8 @@ async function readOrReplace(source: HistorySource, id: TimelineId, own: OwnHist
   }
 }
 
-function describe({ entries }: TimelineHistory): string {
+/** Where a timeline comes from, in words: two of one number are the same when these are. */
+export function describeHistory({ entries }: TimelineHistory): string {
   if (entries.length === 0) return "nowhere";
   return entries.map(({ timeline, switchLsn }) => `timeline ${timeline} at ${formatLsn(switchLsn)}`).join(", ");
 }

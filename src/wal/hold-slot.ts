@@ -8,10 +8,13 @@ import { formatLsn, invalidLsn, lowerLsn, segmentStart, type Lsn, type TimelineI
 import { connect, identifySystem, startWalStream, type ConnectOptions, type Connection } from "../replication/index.ts";
 import { emptyMemory, lookAtServer, type ReceiverMemory } from "./receive.ts";
 import type { ReceiverDependencies, ReceiverOptions } from "./receiver-options.ts";
+import { isOneLine, type ProvenLine } from "./same-line.ts";
 import { prepareSlot } from "./slot.ts";
 
 /** Up to where the WAL of the followed server is durable. */
 export interface StoredElsewhere {
+  /** Name of the followed server. */
+  readonly server: string;
   readonly timeline: TimelineId;
   readonly lsn: Lsn;
 }
@@ -30,11 +33,12 @@ export async function runSlotHolder(options: ReceiverOptions, deps: HoldDependen
   const longestMs = options.longestRetryMs ?? 30_000;
   const backoff = createBackoff({ firstMs: options.firstRetryMs ?? 500, factor: 2, maxMs: longestMs, jitter: 0.3 });
   const memory = emptyMemory();
+  const proven: ProvenLine = { timeline: undefined };
   let last: MonetaError | undefined;
   while (!signal.aborted) {
     let waitMs = options.statusIntervalMs ?? standardIntervalMs;
     try {
-      await holdOnce(settings, options, memory, deps);
+      await holdOnce(settings, options, { memory, proven }, deps);
       if (last !== undefined) logger.info(`the slot "${options.slot}" is kept again`, { after: last.code });
       last = undefined;
       backoff.reset();
@@ -56,7 +60,12 @@ export async function runSlotHolder(options: ReceiverOptions, deps: HoldDependen
 }
 
 /** Makes sure that the slot is there, and moves it on to the segment that the followed server is stored to. */
-async function holdOnce(settings: ConnectOptions, options: ReceiverOptions, memory: ReceiverMemory, deps: HoldDependencies): Promise<void> {
+async function holdOnce(
+  settings: ConnectOptions,
+  options: ReceiverOptions,
+  { memory, proven }: { readonly memory: ReceiverMemory; readonly proven: ProvenLine },
+  deps: HoldDependencies,
+): Promise<void> {
   const { logger, signal } = deps;
   const { facts } = await lookAtServer(settings, options, memory, deps);
   const connection = await connect(settings, signal);
@@ -64,11 +73,13 @@ async function holdOnce(settings: ConnectOptions, options: ReceiverOptions, memo
     const { restartLsn } = await prepareSlot(connection, facts, options, logger, signal);
     const stored = deps.stored();
     if (stored === undefined) return;
-    const { timeline, xlogpos } = await identifySystem(connection, signal);
+    const { systemIdentifier, timeline, xlogpos } = await identifySystem(connection, signal);
     // Of another timeline a position says nothing: what it leaves out may be missing on this one.
     if (timeline !== stored.timeline) return;
     const from = segmentStart(lowerLsn(stored.lsn, xlogpos), facts.segmentSize);
     if (restartLsn !== undefined && from <= restartLsn) return;
+    const line = { connection, storage: options.storage, logger, signal, systemIdentifier, segmentSize: facts.segmentSize };
+    if (!(await isOneLine(line, stored, from, proven))) return;
     await moveOn(connection, options.slot, timeline, from, signal);
     logger.debug(`the slot "${options.slot}" keeps WAL from ${formatLsn(from)} on`, { slot: options.slot });
   } finally {

@@ -48,7 +48,7 @@ interface Digest {
 }
 
 /** Bytes that are stored and that the server has too: `begin` is the start of a segment. */
-interface Stretch {
+export interface Stretch {
   readonly timeline: TimelineId;
   readonly begin: Lsn;
   readonly end: Lsn;
@@ -64,18 +64,29 @@ export async function refuseOtherLastSegment(check: LastSegmentCheck, history: T
   if (last === undefined || memory.uncomparable === last.end) return;
   const { timeline, begin, end } = last;
   const segment = segmentName(timeline, begin, inventory.segmentSize);
-  const location = await inventory.find(segment);
-  if (location === undefined) return;
-  const stored = await digestOfStored(check, location, last);
-  const received = stored === undefined ? undefined : await digestOfServers(check, last, stored.hash);
-  if (stored === undefined || received === undefined) {
-    memory.uncomparable = end;
-    const why = stored === undefined ? "it is encrypted" : "the server has removed it";
-    logger.warn(`segment ${segment}, the last one stored, cannot be compared with the server's: ${why}`, { segment });
-    return;
+  const outcome = await compareWithServer(check, last);
+  if (outcome === "same" || outcome === "not stored") return;
+  if (outcome === "other") {
+    throw walErrors.diverged(`the server's segment ${segment} has other bytes than the stored one, before ${formatLsn(end)}`, { timeline, segment });
   }
-  if (received === stored.value.toLowerCase()) return;
-  throw walErrors.diverged(`the server's segment ${segment} has other bytes than the stored one, before ${formatLsn(end)}`, { timeline, segment });
+  memory.uncomparable = end;
+  const why = outcome === "encrypted" ? "it is encrypted" : "the server has removed it";
+  logger.warn(`segment ${segment}, the last one stored, cannot be compared with the server's: ${why}`, { segment });
+}
+
+/** Whether the server has the bytes that are stored, or why nobody knows. */
+export async function compareWithServer(
+  check: LastSegmentCheck,
+  stretch: Stretch,
+): Promise<"same" | "other" | "not stored" | "encrypted" | "removed"> {
+  const { inventory } = check;
+  const location = await inventory.find(segmentName(stretch.timeline, stretch.begin, inventory.segmentSize));
+  if (location === undefined) return "not stored";
+  const stored = await digestOfStored(check, location, stretch);
+  if (stored === undefined) return "encrypted";
+  const received = await digestOfServers(check, stretch, stored.hash);
+  if (received === undefined) return "removed";
+  return received === stored.value.toLowerCase() ? "same" : "other";
 }
 
 /** What the stream itself will not be compared with; undefined where a partial segment is. */

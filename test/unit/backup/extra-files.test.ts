@@ -19,7 +19,8 @@ function setUp(content: Readonly<Record<string, string | readonly string[] | (()
   const directories: string[] = [];
   let opened = 0;
   const files: ServerFiles = {
-    missingRights: async () => [],
+    missingRights: [],
+    unsureOfDirectories: undefined,
     async stat(path) {
       const found = now(path);
       return { directory: typeof found !== "string", size: typeof found === "string" ? found.length : 4096, modified: typeof found === "string" ? found.slice(0, 20) : "" };

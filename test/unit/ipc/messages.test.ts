@@ -59,7 +59,7 @@ const common = {
   live,
   state: { writeLsn: "42" },
 } as const;
-const start: ReceiverStart = { ...common, role: { follows: true, streams: false, stored: { timeline: 1, lsn: "0/5000100" } } };
+const start: ReceiverStart = { ...common, role: { follows: true, streams: false, stored: { server: "primary", timeline: 1, lsn: "0/5000100" } } };
 const jobStart: JobStart = {
   ...common,
   job: 7,

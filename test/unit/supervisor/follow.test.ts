@@ -52,7 +52,7 @@ describe("a server that follows another one", () => {
   it("waits while that one streams, and knows what is stored of it", async () => {
     const { followed, told, after } = following();
     followed.set({ receiver: "streaming", timeline: 3, flushLsn: 0x5000100n });
-    expect(await after(60)).toEqual({ follows: true, streams: false, stored: { timeline: 3, lsn: "0/5000100" } });
+    expect(await after(60)).toEqual({ follows: true, streams: false, stored: { server: "primary", timeline: 3, lsn: "0/5000100" } });
     followed.set({ flushLsn: 0x6000000n });
     await after(2);
     // Told when there is something new, and not again.
