@@ -102,7 +102,7 @@ export const examples: readonly Example[] = [
       "Timeline             1",
       "First WAL segment    000000010000000000000002",
       "WAL kept from here   16.0 MB",
-      "Comments             why|before the upgrade",
+      "Comment              why: before the upgrade",
     ],
   },
   {

@@ -2,7 +2,7 @@
 import { loadConfiguration } from "../config/index.ts";
 import { detailBackup, entryRemarks, managementErrors, measureWal, summariseEntry } from "../management/index.ts";
 import type { BackupWal, ServerIdentity } from "../management/index.ts";
-import { layoutOfLineage, lineageOf, openCatalog, openWalInventory } from "../repository/index.ts";
+import { drillsOf, layoutOfLineage, lineageOf, openCatalog, openDrillRecords, openWalInventory, type DrillRecord } from "../repository/index.ts";
 import type { BackupInfo, Catalog } from "../repository/index.ts";
 import { openLocalStorage } from "../storage/index.ts";
 import type { LocalStorage } from "../storage/index.ts";
@@ -52,15 +52,22 @@ export async function openRepositoryOperations(surroundings: OfflineSurroundings
     }
     return openCatalog(storage, server);
   };
+  /** Nothing is written here: a history that cannot be understood is left to the daemon. */
+  const drillsIn = async (server: string): Promise<readonly DrillRecord[]> => {
+    const records = await openDrillRecords(storage, server).read();
+    if (records === undefined) surroundings.warn(`the history of the drills of ${server} is damaged and is not shown`);
+    return records ?? [];
+  };
   return {
     async listBackups(server) {
       const catalog = catalogOf(server);
       const backups = await catalog.list();
       const wal = await measure(storage, server, backups);
       const entries = await catalog.entries();
+      const drills = await drillsIn(server);
       return {
         identity: identityOf(server, backups.at(-1)),
-        backups: entries.map((entry) => summariseEntry(server, entry, wal.get(entry.label))),
+        backups: entries.map((entry) => ({ ...summariseEntry(server, entry, wal.get(entry.label)), ...drillsOf(entry.label, drills) })),
       };
     },
     async describeBackup(server, backup) {
@@ -68,7 +75,7 @@ export async function openRepositoryOperations(surroundings: OfflineSurroundings
       const info = await catalog.find(backup);
       const wal = await measure(storage, server, await catalog.list());
       const entry = (await catalog.entries()).find(({ label }) => label === info.label);
-      return { ...detailBackup(server, info, wal.get(info.label)), ...entryRemarks(entry) };
+      return { ...detailBackup(server, info, wal.get(info.label)), ...entryRemarks(entry), ...drillsOf(info.label, await drillsIn(server)) };
     },
     async planRetention(server, signal) {
       const catalog = catalogOf(server);

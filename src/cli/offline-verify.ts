@@ -5,7 +5,7 @@ import { silentLogger } from "../log/index.ts";
 import { openDataKeys, openVerifications } from "../repository/index.ts";
 import { consistencyHistory } from "../restore/index.ts";
 import type { LocalStorage } from "../storage/index.ts";
-import { largestFileList, plainReport, requireGood, verify, type PlainReport, type VerifiedFile, type VerifyProgress } from "../verify/index.ts";
+import { createFileList, plainReport, requireGood, verify, type PlainReport, type VerifyProgress } from "../verify/index.ts";
 import { cliErrors } from "./errors.ts";
 import type { OfflineVerify } from "./offline-operations.ts";
 import { masterKeySource } from "../vault/index.ts";
@@ -16,7 +16,7 @@ export async function verifyOffline(request: OfflineVerify, configuration: Confi
   const section = configuration.servers.find(({ name }) => name === server);
   if (section === undefined) throw cliErrors.usage(`there is no server ${server}`);
   const before = await openVerifications(storage, server).read();
-  const files: VerifiedFile[] = [];
+  const files = createFileList();
   const keys = openDataKeys(storage, server, masterKeySource(configuration.main.masterKeyFile));
   const began = systemClock.monotonic();
   const report = await verify(
@@ -36,7 +36,7 @@ export async function verifyOffline(request: OfflineVerify, configuration: Confi
       signal,
       progress: (state) => request.onProgress(jobOf(server, state, systemClock.monotonic() - began)),
       onFile: (file) => {
-        if (all && files.length < largestFileList) files.push(file);
+        if (all) files.add(file);
       },
     },
   );

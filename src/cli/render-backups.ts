@@ -2,6 +2,7 @@
 import { formatByteSize, formatDuration } from "../common/index.ts";
 import type { JsonObject } from "../management/index.ts";
 import { flagIn, lsnIn, numberIn, objectsIn, textIn, textsIn, timeIn } from "./document-fields.ts";
+import { commentLines } from "./comment-lines.ts";
 import { formatPairs, formatTable, wrap } from "./table.ts";
 import { compressionName, encryptionName } from "./translate.ts";
 
@@ -102,7 +103,11 @@ export function backupTable(backups: readonly JsonObject[], now: number): string
   const remarks = backups.flatMap((backup) =>
     remarksOn(backup).flatMap((remark) => wrap(`${textIn(backup, "Backup") ?? "?"}: ${remark}`, 76, "! ", "  ")),
   );
-  return [...table, ...verifiedLines(backups, now), ...remarks];
+  const comments = backups.flatMap((backup) => {
+    const lines = commentLines(textIn(backup, "Comments"));
+    return lines.length === 0 ? [] : wrap(`${textIn(backup, "Backup") ?? "?"}: ${lines.join("; ")}`, 76, "# ", "  ");
+  });
+  return [...table, ...verifiedLines(backups, now), ...remarks, ...comments];
 }
 
 /** Which backups were read back, in one sentence; nothing where none was. */
@@ -183,7 +188,7 @@ export function renderInfo(response: JsonObject, now: number): string[] {
       return ["Tablespace", `${textIn(tablespace, "TablespaceName") ?? "?"}${path === undefined ? "" : ` (${path})`}`];
     }),
     ["Proven", provenAt === undefined ? undefined : `by a drill at ${isoMinute(provenAt)}`],
-    ["Comments", textIn(response, "Comments")],
+    ...commentLines(textIn(response, "Comments")).map((line): [string, string] => ["Comment", line]),
   ]);
 }
 

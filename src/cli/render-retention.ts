@@ -1,6 +1,7 @@
 /** Text of what stays and what goes: `retention`, `retain`, `expunge`, `annotate`. */
 import { formatByteSize } from "../common/index.ts";
 import type { JsonObject } from "../management/index.ts";
+import { commentLines } from "./comment-lines.ts";
 import { flagIn, numberIn, objectsIn, textIn, textsIn } from "./document-fields.ts";
 import { sizeIn, warningLines } from "./render-backups.ts";
 import { wrap } from "./table.ts";
@@ -16,6 +17,7 @@ export function renderRetention(response: JsonObject): string[] {
   const policy = textIn(response, "Policy") ?? "?";
   const minimum = Number(numberIn(response, "Minimum") ?? 1);
   const verb = dryRun ? "would go" : "gone";
+  const freed = going.length === 0 ? "" : ` (${sizeIn(response, "FreedSize") ?? "?"} freed)`;
   return [
     `${textIn(response, "Server") ?? "?"}: retention ${policy}${minimum > 1 ? `, at least ${minimum} copies` : ""}`,
     "",
@@ -27,7 +29,7 @@ export function renderRetention(response: JsonObject): string[] {
     }),
     ...(backups.length === 0 ? ["  no backups"] : []),
     "",
-    `${counted(going.length, "backup")} ${verb}, ${wal.length === 0 ? "no WAL" : walSum(wal)}${dryRun ? "; nothing was removed." : "."}`,
+    `${counted(going.length, "backup")} ${verb}${freed}, ${wal.length === 0 ? "no WAL" : walSum(wal)}${dryRun ? "; nothing was removed." : "."}`,
     ...wal.map(
       (range) =>
         `  WAL of ${lineageOf(range)}timeline ${numberIn(range, "Timeline") ?? "?"} from ${textIn(range, "From") ?? "?"} to ${textIn(range, "To") ?? "?"}: ` +
@@ -65,14 +67,6 @@ export function renderKeep(response: JsonObject): string[] {
     "",
     "  ",
   );
-}
-
-/** The comments of a backup, one a line: pgmoneta joins them by commas. */
-export function commentLines(comments: string | undefined): string[] {
-  return (comments ?? "")
-    .split(",")
-    .filter((pair) => pair !== "")
-    .map((pair) => pair.replace("|", ": "));
 }
 
 /** `annotate`: what is written to the backup now. */

@@ -39,8 +39,7 @@ async function carryOut(
       },
     },
   );
-  const { decisions, wal } = describeRetention(outcome);
-  const facts = { decisions, wal, removedWal: { ...outcome.removedWal } };
+  const facts = { ...describeRetention(outcome), removedWal: { ...outcome.removedWal } };
   return { label: null, notes: remarks, facts: facts as unknown as { readonly [key: string]: JsonValue } };
 }
 

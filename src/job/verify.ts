@@ -3,12 +3,11 @@ import type { JobResult } from "../ipc/index.ts";
 import { openCatalog, openVerifications, type UnfinishedVerification, type Verifications } from "../repository/index.ts";
 import { consistencyHistory } from "../restore/index.ts";
 import {
-  largestFileList,
+  createFileList,
   plainReport,
   requireGood,
   verify,
   type Finding,
-  type VerifiedFile,
   type VerifyReport,
   type VerifyState,
 } from "../verify/index.ts";
@@ -24,7 +23,7 @@ export const verifyBackup: JobHandler<"verify"> = async (request, environment) =
   uses([label]);
   const unfinished = resumable(before, label, schedule?.since);
   const began = unfinished?.began ?? clock.now();
-  const files: VerifiedFile[] = [];
+  const files = createFileList();
   const keys = dataKeys(environment);
   progress({ phase: "verify" });
   const report = await verify(
@@ -47,7 +46,7 @@ export const verifyBackup: JobHandler<"verify"> = async (request, environment) =
       progress,
       checkpoint: schedule === null ? undefined : (state) => store.checkpoint(noted(label, began, state)),
       onFile: (file) => {
-        if (all && files.length < largestFileList) files.push(file);
+        if (all) files.add(file);
       },
     },
   );

@@ -52,18 +52,24 @@ export interface RetentionSummary {
   readonly dryRun: boolean;
   readonly decisions: readonly RetentionDecision[];
   readonly wal: readonly RetentionWal[];
+  /** Of the backups that go: what nothing else has. */
+  readonly freedBytes: Bytes;
+  /** Less may be freed, because backups of pgmoneta that stay take files over. */
+  readonly freedAtMost: boolean;
   readonly warnings: Warnings;
 }
 
 /** `retention` (ours). `Action` is what happened to the backup, or with a dry run would happen. */
 export function retentionResponse(server: ServerIdentity, retention: RetentionSummary): JsonObject {
-  const { decisions, dryRun, minimum, policy, wal, warnings } = retention;
+  const { decisions, dryRun, freedAtMost, freedBytes, minimum, policy, wal, warnings } = retention;
+  const taken = "backups of pgmoneta that stay take over what they have of those that go: FreedSize says how much is freed at most";
   return {
     ...identity(server),
     Policy: policy,
     Minimum: minimum,
     DryRun: dryRun,
     NumberOfDeleted: decisions.filter(({ keep }) => !keep).length,
+    FreedSize: freedBytes,
     Backups: decisions.map(({ label, keep, reason, rules, storedBytes }) => ({
       Backup: label,
       Action: keep ? "keep" : "delete",
@@ -79,6 +85,6 @@ export function retentionResponse(server: ServerIdentity, retention: RetentionSu
       Files: files,
       Bytes: bytes,
     })),
-    Warnings: warnings,
+    Warnings: freedAtMost ? [...warnings, taken] : warnings,
   };
 }

@@ -23,7 +23,8 @@ const failedEntry = (report: PlainReport, finding: PlainFinding): JsonObject => 
 
 /**
  * `verify`. An entry of Failed has Calculated null where no digest of plain bytes can be had. Ours: Kind, Reason, Harmful
- * (a restore is not possible) and Blocks of an entry, Unread, the counts, Restorable, Elapsed, Warnings.
+ * (a restore is not possible) and Blocks of an entry, Unread, the counts, Restorable, Elapsed, Warnings. NumberOfAll is larger
+ * than the list All where that would be too long; a warning says so.
  */
 export function verifyResponse(report: PlainReport, warnings: readonly string[] = []): JsonObject {
   const hash = report.hash.toUpperCase();
@@ -36,6 +37,7 @@ export function verifyResponse(report: PlainReport, warnings: readonly string[] 
       All: report.all.map(({ path, digest }) => ({ ...placeOf(report.directory, path), HashAlgorithm: hash, Original: digest })),
       Failed: report.findings.map((finding) => failedEntry(report, finding)),
     },
+    ...(report.allCount > 0 ? { NumberOfAll: report.allCount } : {}),
     NumberOfFiles: report.files,
     NumberOfBytes: report.bytes,
     NumberOfSegments: report.segments,
@@ -44,8 +46,13 @@ export function verifyResponse(report: PlainReport, warnings: readonly string[] 
     Unread: report.unread.map(({ path, reason }) => ({ FileName: path, Reason: reason })),
     Restorable: report.harmful === 0,
     Elapsed: decimal(report.elapsedMs / 1000),
-    Warnings: warnings,
+    Warnings: [...warnings, ...cutOff(report)],
   };
+}
+
+function cutOff({ all, allCount }: PlainReport): string[] {
+  if (allCount <= all.length) return [];
+  return [`${allCount} files are as they were stored; an answer names ${all.length} of them, the first that were read`];
 }
 
 /** The response of a verification that could not say yes; nothing for any other error. */

@@ -42,6 +42,8 @@ export interface DrillReports {
 export interface DrillRecords {
   /** From the oldest on; a file that cannot be understood is kept aside, and the history begins anew. */
   list(): Promise<readonly DrillRecord[]>;
+  /** The same, and changes nothing: undefined for a file that cannot be understood. */
+  read(): Promise<readonly DrillRecord[] | undefined>;
   /** Writes the reports, then the record. Durable when it resolves. */
   add(record: DrillRecord, reports: DrillReports): Promise<void>;
 }
@@ -59,16 +61,17 @@ export function openDrillRecords(
   const layout = serverLayout(server);
   const path = layout.drillHistory;
 
-  async function list(): Promise<readonly DrillRecord[]> {
+  async function textOf(): Promise<string | undefined> {
     const facts = await storage.stat(path);
-    if (facts === undefined) return [];
-    const text = facts.size > largestFile ? "" : (await storage.readFile(path, largestFile)).toString("utf8");
-    const document = parseChecked(text);
-    const records =
-      document?.version === 1 && Array.isArray(document.drills)
-        ? (document.drills as unknown[]).map(recordOf)
-        : undefined;
-    if (records !== undefined && records.every((record) => record !== undefined)) return records;
+    if (facts === undefined) return undefined;
+    return facts.size > largestFile ? "" : (await storage.readFile(path, largestFile)).toString("utf8");
+  }
+
+  async function list(): Promise<readonly DrillRecord[]> {
+    const text = await textOf();
+    if (text === undefined) return [];
+    const records = recordsIn(text);
+    if (records !== undefined) return records;
     const aside = `${path}.damaged`;
     await storage.replaceFile(aside, text);
     await storage.removeFile(path);
@@ -78,6 +81,10 @@ export function openDrillRecords(
 
   return {
     list,
+    async read() {
+      const text = await textOf();
+      return text === undefined ? [] : recordsIn(text);
+    },
     async add(record, { json, html }) {
       const records = [...(await list()), record];
       await storage.makeDirectory(layout.drills);
@@ -94,6 +101,18 @@ export function openDrillRecords(
   };
 }
 
+function recordsIn(text: string): readonly DrillRecord[] | undefined {
+  const document = parseChecked(text);
+  if (document?.version !== 1 || !Array.isArray(document.drills)) return undefined;
+  const records: DrillRecord[] = [];
+  for (const value of document.drills as unknown[]) {
+    const record = recordOf(value);
+    if (record === undefined) return undefined;
+    records.push(record);
+  }
+  return records;
+}
+
 /** The drill that proved the newest moment. */
 export function newestProven(records: readonly DrillRecord[]): DrillRecord | undefined {
   const proven = records.filter(({ outcome, moment }) => outcome === "proven" && moment !== null);
@@ -107,13 +126,13 @@ export function newestProven(records: readonly DrillRecord[]): DrillRecord | und
 export function drillsOf(
   label: string,
   records: readonly DrillRecord[],
-): { readonly provenAt?: number; readonly failure?: DrillRecord } {
+): { readonly provenAt?: number; readonly drillFailure?: string } {
   const own = records.filter((record) => record.label === label);
   const proven = own.filter(({ outcome }) => outcome === "proven").at(-1);
   const last = own.at(-1);
   return {
     ...(proven === undefined ? {} : { provenAt: proven.ended }),
-    ...(last?.outcome === "failed" ? { failure: last } : {}),
+    ...(last?.outcome === "failed" ? { drillFailure: last.reason ?? "see its report" } : {}),
   };
 }
 

@@ -25,6 +25,7 @@ export * from "./deletion.ts";
 export { takeOverLinks } from "./take-over-links.ts";
 export type { TakenOver } from "./take-over-links.ts";
 export * from "./drill-records.ts";
+export * from "./job-journal.ts";
 export * from "./notification-records.ts";
 export * from "./schedule-records.ts";
 export type { LineFileMeasures } from "./line-writer.ts";

@@ -73,6 +73,8 @@ export interface ServerLayout {
   drillReport(id: string, form: "json" | "html"): string;
   /** What ran by itself; see `ScheduleRecords`. */
   readonly schedule: string;
+  /** Jobs that have no outcome yet; see `JobJournal`. */
+  readonly jobs: string;
   /** What verifications found; see `VerificationStore`. */
   readonly verified: string;
   readonly keys: string;
@@ -131,6 +133,7 @@ export function serverLayout(server: string, lineage?: string): ServerLayout {
     drills: `${directory}/drills`,
     schedule: `${directory}/schedule.json`,
     drillReport: (id, form) => `${directory}/drills/${plainName(id, "the name of a report")}.${form}`,
+    jobs: `${directory}/jobs.json`,
     verified: `${directory}/verified.json`,
     keys,
     keyFile: (id) => `${keys}/${id}.key`,

@@ -1,5 +1,7 @@
 /** The outcome of a run as plain values: each backup with its reason, and the WAL by ranges. */
 import { formatLsn } from "../postgres/index.ts";
+import { measureSharing, type BackupInfo } from "../repository/index.ts";
+import type { RetentionPlan } from "./plan.ts";
 import type { RetentionOutcome } from "./retention.ts";
 import type { WalSurvey } from "./wal-survey.ts";
 
@@ -25,6 +27,10 @@ export interface DescribedWal {
 export function describeRetention({ plan, wal }: Pick<RetentionOutcome, "plan" | "wal">): {
   readonly decisions: DescribedBackup[];
   readonly wal: DescribedWal[];
+  /** Of the backups that go, without what stays because another one has it too; of pgmoneta's at most. Bytes. */
+  readonly freedBytes: number;
+  /** Backups of pgmoneta stay, which take over what they have of those that go. */
+  readonly freedAtMost: boolean;
 } {
   const decisions = plan.map(({ label, keep, reason, rules, entry }) => ({
     label,
@@ -34,7 +40,17 @@ export function describeRetention({ plan, wal }: Pick<RetentionOutcome, "plan" |
     storedBytes: entry.info?.storedBytes ?? 0,
   }));
   const ranges = wal.flatMap((survey) => describeRanges(survey));
-  return { decisions, wal: ranges };
+  const foreign = (keep: boolean): boolean => plan.some((one) => one.keep === keep && one.entry.info !== undefined && one.entry.info.own === undefined);
+  return { decisions, wal: ranges, freedBytes: bytesFreed(plan), freedAtMost: foreign(false) && foreign(true) };
+}
+
+/** A file with several names is freed with the last of them: what all backups take together less what those that stay take. */
+function bytesFreed(plan: RetentionPlan): number {
+  const onDisk = (backups: readonly BackupInfo[]): number =>
+    [...measureSharing(backups).values()].reduce((sum, { ownBytes }) => sum + ownBytes, 0);
+  const all = plan.flatMap(({ entry }) => entry.info ?? []);
+  const staying = plan.flatMap(({ entry, keep }) => (keep ? (entry.info ?? []) : []));
+  return Math.max(0, onDisk(all) - onDisk(staying));
 }
 
 function describeRanges({ files: all, layout, ranges }: WalSurvey): DescribedWal[] {

@@ -27,6 +27,9 @@ export function repositoryUse(active: readonly User[], entries: readonly Catalog
 function labelAsked(request: Job["request"], entries: readonly CatalogEntry[]): string[] {
   if (!("backup" in request) || typeof request.backup !== "string") return [];
   const valid = entries.filter(({ state }) => state === "valid").map(({ label }) => label);
+  const byName = ["oldest", "newest", "latest"].includes(request.backup);
+  // Which of them reaches the position only the job finds out: until then it may be any.
+  if (byName && "position" in request && request.position !== null) return valid;
   if (request.backup === "oldest") return valid.slice(0, 1);
   return request.backup === "newest" || request.backup === "latest" ? valid.slice(-1) : [request.backup];
 }

@@ -24,6 +24,7 @@ import type { Job, JobOutcome } from "./job.ts";
 import { jobTraits } from "./job-table.ts";
 import { createFollow, streaming } from "./follow.ts";
 import { findDone } from "./finished-work.ts";
+import { createJobRecorder, reportCutOff } from "./job-journal.ts";
 import type { LiveMasterKey } from "./live-master-key.ts";
 import { createJobs, type Jobs } from "./jobs.ts";
 import { formerBytes, lookAnew, noLineages, readLineages, rememberLineages } from "./lineages.ts";
@@ -56,6 +57,10 @@ export interface Core {
   setOnline(server: SupervisedServer, online: boolean): Promise<void>;
   /** Reads what drills of a server proved. */
   rememberDrills(server: SupervisedServer): Promise<void>;
+  /** Says what the daemon before this one left undone; before any job is taken. */
+  reportCutOff(server: SupervisedServer): Promise<void>;
+  /** Resolves when it is on disk which jobs have not ended. */
+  jobsWritten(): Promise<void>;
   readonly lineages: HandlerContext["lineages"];
   /** Makes another data key for a server; durable when it resolves. */
   rotateKey(server: SupervisedServer): Promise<RotatedKey>;
@@ -170,6 +175,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     request.command === "retention"
       ? { ...request, inUse: repositoryUse(jobs.active(server), catalog.entries(server)) }
       : request;
+  const recorder = createJobRecorder(storage, logger.child("jobs"));
   const jobs = createJobs({
     segment,
     clock,
@@ -198,6 +204,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     },
     findDone: (job) => findDone(job, { storage, catalog }),
     onEnd: afterJob,
+    onChange: (name) => recorder.note(name, jobs.active(name)),
     onNarrowed: (job) => retention.lessInUse(serverOf(job.server)),
     cancelGraceMs: CANCEL_GRACE_MS,
   });
@@ -319,6 +326,14 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     startRetention: (signal) => retention.start(signal),
     nextRetention: () => retention.next,
     rememberDrills: (server) => rememberDrills(server, storage, logger),
+    async reportCutOff(server) {
+      try {
+        server.cutOff = await reportCutOff(server.name, storage, (job) => findDone(job, { storage, catalog }), logger.child("jobs"));
+      } catch (error) {
+        logger.warn(`what the daemon before this one left undone of ${server.name} is not known: ${messageOf(error)}`);
+      }
+    },
+    jobsWritten: () => recorder.written(),
     lineages: {
       read: ({ name }) => readLineages(storage, name),
       lookAnew: (server) => lookAnew(server, storage, logger),

@@ -18,6 +18,7 @@ import {
   type ManagementSession,
   type ResponseResult,
 } from "../management/index.ts";
+import { drillsOf } from "../repository/index.ts";
 import { supervisorErrors } from "./errors.ts";
 import { handleCheck, handleNotifyTest } from "./check-commands.ts";
 import { handleFile } from "./file-commands.ts";
@@ -33,7 +34,6 @@ import { handleSchedule } from "./schedule-command.ts";
 import type { SupervisedServer } from "./server.ts";
 import {
   backupSummaries,
-  drillFacts,
   fipsMode,
   identityOf,
   jobSummaries,
@@ -83,7 +83,7 @@ async function handleInfo(
     infoResponse({
       ...detailBackup(server.name, info, walOfBackups(server, entries).get(info.label)),
       ...entryRemarks(entry),
-      ...drillFacts(server, info.label),
+      ...drillsOf(info.label, server.drills),
     }),
   );
 }
@@ -91,7 +91,7 @@ async function handleInfo(
 /** The last job of a server that is over, so that whoever left before its end still learns the outcome. */
 function lastOutcome(server: SupervisedServer, context: HandlerContext): JsonObject | null {
   const job = context.jobs.last(server.name);
-  if (job?.outcome === undefined) return null;
+  if (job?.outcome === undefined) return lastCutOff(server);
   const common = {
     Job: String(job.id),
     Command: job.command,
@@ -100,6 +100,16 @@ function lastOutcome(server: SupervisedServer, context: HandlerContext): JsonObj
   };
   if (job.outcome.state === "succeeded") return { ...common, Label: job.outcome.result.label };
   const { code, message, hint } = job.outcome.error;
+  return { ...common, Code: code, Message: message, Hint: hint };
+}
+
+/** Before any job of this daemon has ended: how the last one of the daemon before it did, which died. */
+function lastCutOff({ cutOff = [] }: SupervisedServer): JsonObject | null {
+  const last = cutOff.at(-1);
+  if (last === undefined) return null;
+  const common = { Job: String(last.id), Command: last.command, State: last.outcome.state };
+  if (last.outcome.state === "succeeded") return { ...common, Label: last.outcome.label };
+  const { code, message, hint } = last.outcome.error;
   return { ...common, Code: code, Message: message, Hint: hint };
 }
 

@@ -23,6 +23,8 @@ export interface JobsOptions {
   readonly onArchived: (server: string, segments: number, storedBytes: number, command: JobCommand) => void;
   /** A job has its outcome and nothing of it runs any more. */
   readonly onEnd: (job: Job, outcome: JobOutcome) => void;
+  /** A server has other jobs than before, or one of them began. */
+  readonly onChange: (server: string) => void;
   /** A job that runs works with fewer backups than before. */
   readonly onNarrowed: (job: Job) => void;
   readonly cancelGraceMs: number;
@@ -64,7 +66,10 @@ export function createJobs(options: JobsOptions): Jobs {
   const slots = new Array<Job | undefined>(segment.shape.jobs);
   let lastId = 0;
   let stopping: string | undefined;
-  const queue = createJobQueue<Job>((job) => job.dispatch());
+  const queue = createJobQueue<Job>((job) => {
+    job.dispatch();
+    options.onChange(job.server);
+  });
   const turns = new Map<string, Promise<unknown>>();
 
   const remembered = (): Job[] => slots.filter((job) => job !== undefined);
@@ -90,6 +95,7 @@ export function createJobs(options: JobsOptions): Jobs {
     logOutcome(logger, job, outcome);
     // The lock is free only now that its owner is gone.
     queue.release(job);
+    options.onChange(job.server);
     options.onEnd(job, outcome);
   };
 
@@ -117,6 +123,7 @@ export function createJobs(options: JobsOptions): Jobs {
       });
       slots[slot] = job;
       queue.add(job);
+      options.onChange(server);
       const waitsFor = queue.blockers(job)[0];
       const level = jobTraits[request.command].visible ? "info" : "debug";
       if (waitsFor === undefined) logger[level](`job ${job.id}: ${request.command} of ${server} starts`);

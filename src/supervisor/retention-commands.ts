@@ -11,6 +11,7 @@ import {
   type ManagementRequest,
   type ResponseResult,
   type RetentionDecision,
+  type RetentionSummary,
   type RetentionWal,
 } from "../management/index.ts";
 import { repositoryErrors, type BackupInfo } from "../repository/index.ts";
@@ -34,26 +35,23 @@ export async function handleRetention(
   const outcome = await context.jobs.submit(server.name, wanted).done;
   if (outcome.state !== "succeeded") throw outcome.error;
   if (!dryRun) await context.catalog.refresh(server.name);
-  const { decisions, wal } = retentionOf(outcome.result);
+  const described = retentionOf(outcome.result);
   const response = retentionResponse(identityOf(server), {
     policy: formatPolicy(retentionPolicyOf(server.options)),
     minimum: server.options.retentionMinimum,
     dryRun,
-    decisions,
-    wal,
+    ...described,
     warnings: outcome.result.notes,
   });
   return { status: true, response };
 }
 
 /** What the job says is checked to be plain JSON; that it has these fields is its own promise. */
-function retentionOf({ facts }: JobResult): {
-  readonly decisions: readonly RetentionDecision[];
-  readonly wal: readonly RetentionWal[];
-} {
+function retentionOf({ facts }: JobResult): Pick<RetentionSummary, "decisions" | "wal" | "freedBytes" | "freedAtMost"> {
   const list = <T>(value: JsonValue | undefined): readonly T[] =>
     Array.isArray(value) ? (value as readonly unknown[] as readonly T[]) : [];
-  return { decisions: list<RetentionDecision>(facts["decisions"]), wal: list<RetentionWal>(facts["wal"]) };
+  const freed = { freedBytes: Number(facts["freedBytes"] ?? 0), freedAtMost: facts["freedAtMost"] === true };
+  return { decisions: list<RetentionDecision>(facts["decisions"]), wal: list<RetentionWal>(facts["wal"]), ...freed };
 }
 
 /** The backup, and with `cascade` its parents up to the full backup. Throws BACKUP_INVALID when one of them is not there. */

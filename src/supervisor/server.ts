@@ -6,6 +6,7 @@ import type { DrillRecord, ScheduleRecordsOf, WalConflict } from "../repository/
 import type { ServerState } from "../state/index.ts";
 import type { Archiver } from "./archiver.ts";
 import type { Follow } from "./follow.ts";
+import type { CutOffJob } from "./job-journal.ts";
 import type { Lineages } from "./lineages.ts";
 import type { Receiver, ServerRecordWriter } from "./receivers.ts";
 import type { HotStandby } from "./hot-standby.ts";
@@ -44,6 +45,8 @@ export interface SupervisedServer {
   lookAtPushes?: () => void;
   /** What drills of it proved, the newest last. */
   drills: readonly DrillRecord[];
+  /** Jobs of the daemon before this one that it did not bring to an end. */
+  cutOff?: readonly CutOffJob[];
   /** What ran by itself, and what was skipped. */
   schedules: ScheduleRecordsOf;
   /** Which clusters it was. */

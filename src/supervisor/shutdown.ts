@@ -12,6 +12,8 @@ export interface ShutdownParts {
   readonly jobs: Jobs;
   /** Stops listening; resolves when every request that runs is answered. */
   readonly closeManagement: (force: boolean) => Promise<void>;
+  /** Resolves when it is on disk that no job is left. */
+  readonly jobsWritten: () => Promise<void>;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -52,6 +54,7 @@ export function createShutdown(parts: ShutdownParts): Shutdown {
       if (result.status === "rejected")
         logger.error(`a part of the daemon did not stop as it should: ${messageOf(result.reason)}`);
     }
+    await parts.jobsWritten();
     return !forced && results.every((result) => result.status === "fulfilled");
   }
   const force = (reason: string): void => {

@@ -66,20 +66,8 @@ export function backupSummaries(server: SupervisedServer, entries: readonly Cata
   const wal = walOfBackups(server, entries);
   return entries.map((entry) => ({
     ...summariseEntry(server.name, entry, wal.get(entry.label)),
-    ...drillFacts(server, entry.label),
+    ...drillsOf(entry.label, server.drills),
   }));
-}
-
-/** What drills say of a backup. */
-export function drillFacts(
-  { drills }: Pick<SupervisedServer, "drills">,
-  label: string,
-): Pick<BackupSummary, "provenAt" | "drillFailure"> {
-  const { failure, provenAt } = drillsOf(label, drills);
-  return {
-    ...(provenAt === undefined ? {} : { provenAt }),
-    ...(failure === undefined ? {} : { drillFailure: failure.reason ?? "see its report" }),
-  };
 }
 
 /** The newest moment that was proven. */

@@ -169,6 +169,7 @@ async function startOwned(
       await nagios.close();
       await management.close(force);
     },
+    jobsWritten: () => core.jobsWritten(),
   });
   let settle: (orderly: boolean) => void = () => undefined;
   const ended = new Promise<boolean>((resolve) => {
@@ -221,6 +222,7 @@ async function lookAround(core: Core, storage: LocalStorage, logger: Logger): Pr
       server.problem = problem;
       logger.error(`what is stored of ${server.name} cannot be read: ${problem.message}`, { code: problem.code });
     }
+    await core.reportCutOff(server);
   }
   return remains;
 }

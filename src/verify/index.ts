@@ -2,7 +2,7 @@
 export { verifyErrors } from "./errors.ts";
 export { verify } from "./verify.ts";
 export type { Finding, FindingKind, FindingPlace, Unread } from "./finding.ts";
-export { largestFileList, plainReport, requireGood } from "./outcome.ts";
+export { createFileList, plainReport, requireGood } from "./outcome.ts";
 export type { PlainFinding, PlainReport } from "./outcome.ts";
 export type {
   VerifiedFile,

@@ -5,7 +5,30 @@ import type { Finding, FindingPlace } from "./finding.ts";
 import type { VerifiedFile, VerifyReport } from "./verify-options.ts";
 
 /** How many files an answer names; more are only counted. */
-export const largestFileList = 100_000;
+const largestFileList = 100_000;
+
+/** What is as it was stored, as far as an answer names it. */
+export interface FileList {
+  readonly named: readonly VerifiedFile[];
+  /** Those that are not named as well. */
+  readonly count: number;
+  add(file: VerifiedFile): void;
+}
+
+export function createFileList(limit = largestFileList): FileList {
+  const named: VerifiedFile[] = [];
+  let count = 0;
+  return {
+    named,
+    get count() {
+      return count;
+    },
+    add(file) {
+      count += 1;
+      if (count <= limit) named.push(file);
+    },
+  };
+}
 
 /** A report without types of ours: JSON of it travels between processes. */
 export interface PlainReport {
@@ -29,6 +52,8 @@ export interface PlainReport {
   readonly unreadCount: number;
   /** What is as it was stored, when that was asked for. */
   readonly all: readonly VerifiedFile[];
+  /** How many that are; more than `all` names where they are too many for an answer. */
+  readonly allCount: number;
 }
 export interface PlainFinding {
   readonly kind: string;
@@ -42,12 +67,12 @@ export interface PlainFinding {
 }
 
 /** @param root of the repository */
-export function plainReport(root: string, server: string, report: VerifyReport, all: readonly VerifiedFile[]): PlainReport {
+export function plainReport(root: string, server: string, report: VerifyReport, all: Pick<FileList, "named" | "count">): PlainReport {
   const { info, findings, walPath, ...rest } = report;
   const { label, majorVersion, minorVersion } = info;
   const layout = serverLayout(server);
   const places = { directory: `${root}/${layout.backup(label)}`, walDirectory: `${root}/${walPath}` };
-  return { ...rest, server, majorVersion, minorVersion, label, ...places, findings: findings.map(plainFinding), all };
+  return { ...rest, server, majorVersion, minorVersion, label, ...places, findings: findings.map(plainFinding), all: all.named, allCount: all.count };
 }
 
 const plainFinding = ({ original, calculated, blocks, ...finding }: Finding): PlainFinding => ({

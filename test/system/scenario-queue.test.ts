@@ -132,4 +132,25 @@ requires("pg_verifybackup").describe("backups at the same time", () => {
     expect(ends.map(({ status }) => status)).toEqual([20, 20, 0]);
     expect((await judgedBackups("remote")).map(({ Valid }) => Valid)).toEqual([1]);
   });
+
+  it("killed with its daemon, the running and the waiting one are named by the next, each with its outcome", async () => {
+    proxy.faults.silent = true;
+    const clients = [await startBackup("remote")];
+    await untilJobs("remote", ["running"]);
+    clients.push(await startBackup("remote"));
+    const [running, waiting] = await untilJobs("remote", ["running", "waiting"]);
+    await daemon.kill9();
+    for (const client of clients) expect((await client.finished).status).not.toBe(0);
+    proxy.faults.silent = false;
+    await daemon.start();
+    const log = daemon.log();
+    expect(log).toMatch(new RegExp(`job ${String(running?.["Job"])}: the backup of remote, begun at .*, was cut off: the daemon died`));
+    expect(log).toMatch(new RegExp(`job ${String(waiting?.["Job"])}: the backup of remote waited in line since .* and never began`));
+    expect((await ask(daemon, "progress", "remote"))["Last"]).toMatchObject({ Job: waiting?.["Job"], State: "cancelled", Code: "JOB_NOT_BEGUN" });
+    // An end in order leaves nothing to say.
+    await daemon.stop();
+    const before = daemon.log().length;
+    await daemon.start();
+    expect(daemon.log().slice(before)).not.toMatch(/was cut off|never began/);
+  });
 });

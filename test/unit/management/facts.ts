@@ -110,4 +110,5 @@ export const verified: PlainReport = {
     { path: "data/PG_VERSION", digest: "ab".repeat(32) },
     { path: "tblspc_space/PG_15_202209061/5/16384", digest: "cd".repeat(32) },
   ],
+  allCount: 2,
 };

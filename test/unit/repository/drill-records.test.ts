@@ -60,7 +60,7 @@ it("the newest moment counts, not the newest drill; a backup is flagged while it
     record({ id: "d", label: "20261130000000", outcome: "failed", moment: null }),
   ];
   expect(newestProven(all)?.id).toBe("a");
-  expect(drillsOf("20261129000000", all)).toMatchObject({ provenAt: 20, failure: { reason: "an index" } });
+  expect(drillsOf("20261129000000", all)).toMatchObject({ provenAt: 20, drillFailure: "an index" });
   expect(drillsOf("20261129000000", [...all, record({ id: "e", ended: 40 })])).toEqual({ provenAt: 40 });
   expect(newestProven([])).toBeUndefined();
 });

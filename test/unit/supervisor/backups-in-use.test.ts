@@ -34,6 +34,13 @@ describe("what jobs need to stay", () => {
     });
   });
 
+  it("is every backup that a waiting one may choose for a position", () => {
+    const request = (backup: string) => ({ command: "restore", backup, position: "time=2026-02-02 12:00:00+00" }) as unknown as User["request"];
+    const waiting = (backup: string): User => user("restore", backup, { state: "waiting", request: request(backup) });
+    expect(repositoryUse([waiting("newest")], entries).backups).toEqual(["20260201000000", "20260203000000"]);
+    expect(repositoryUse([waiting("20260201000000")], entries).backups).toEqual(["20260201000000"]);
+  });
+
   it("is nothing of what somebody wants deleted, or only looks at", () => {
     const others = [
       user("delete", "20260201000000", { backups: new Set(["20260201000000"]) }),

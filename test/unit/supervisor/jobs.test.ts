@@ -18,6 +18,7 @@ function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.res
   const segment = createSegment({ servers: 2, jobs: records });
   const ended: [number, string][] = [];
   const narrowed: number[] = [];
+  const changes: string[][] = [];
   const jobs = createJobs({
     segment,
     clock,
@@ -30,6 +31,7 @@ function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.res
     findDone,
     onEnd: (job: Job, outcome: JobOutcome) => ended.push([job.id, outcome.state]),
     onNarrowed: (job: Job) => narrowed.push(job.id),
+    onChange: (server) => changes.push(jobs.active(server).map(({ id, state }) => `${id} ${state}`)),
     cancelGraceMs: 10_000,
   });
   const process = (index: number): StandInProcess => {
@@ -39,7 +41,7 @@ function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.res
   };
   const told = (index: number): ToJob["type"][] => process(index).told.map((message) => message.type);
   const reader = openStateReader(segment);
-  return { jobs, clock, process, processes, ended, narrowed, lines, reader, told };
+  return { jobs, clock, process, processes, ended, narrowed, changes, lines, reader, told };
 }
 
 describe("a job", () => {
@@ -55,6 +57,19 @@ describe("a job", () => {
     process(0).end({ code: 0 });
     expect(await job.done).toEqual({ state: "succeeded", result });
     expect(ended).toEqual([[1, "succeeded"]]);
+  });
+
+  it("is told of when it comes, begins and ends", async () => {
+    const { changes, jobs, process } = setUp();
+    const first = jobs.submit("primary", backup);
+    const second = jobs.submit("primary", backup);
+    process(0).say({ type: "result", result });
+    process(0).end({ code: 0 });
+    await first.done;
+    second.cancel("an operator");
+    process(1).end({ signal: "SIGTERM" });
+    await second.done;
+    expect(changes.map(String)).toEqual(["1 starting", "1 starting", "1 starting,2 waiting", "2 starting", "2 starting", ""]);
   });
 
   it("is killed when it has said its last word and does not end", async () => {
@@ -305,6 +320,7 @@ describe("the jobs of the daemon", () => {
       onArchived: () => undefined,
       findDone: () => Promise.resolve(undefined),
       onEnd: () => undefined,
+      onChange: () => undefined,
       onNarrowed: () => undefined,
       cancelGraceMs: 1,
     });
