@@ -71,6 +71,7 @@ export function describeJob(job: JobView): string {
   const percent = job.total > 0 ? [`${job.percentage} %`] : [];
   const facts = [
     ...(job.phase === undefined ? [] : [job.phase]),
+    ...(job.reason === undefined ? [] : [job.reason]),
     ...percent,
     ...bytesOf(job),
     ...rateOf(job),
@@ -124,7 +125,7 @@ function nameOf(job: JobView): string {
  * fit are left out, the least important first; the bar takes what remains.
  */
 export function progressLine(job: JobView, width: number): string {
-  if (job.state === "waiting") return clip(describeJob(job), width);
+  if (job.state === "waiting" || job.reason !== undefined) return clip(describeJob(job), width);
   const name = printable(nameOf(job));
   const percent = job.total > 0 ? `${String(job.percentage).padStart(3)} %` : formatDuration(job.elapsedMs);
   const rate = rateOf(job).map((text) => text.padStart(9));

@@ -1,4 +1,4 @@
-/** `backup`: the supervisor's settings as options of the procedure, its phases as pgmoneta's. */
+/** `backup`: the supervisor's settings as options of the procedure, its phases as pgmoneta's, or ours where it waits. */
 import { backup, type BackupOptions, type BackupPhase } from "../backup/index.ts";
 import { managementErrors } from "../management/index.ts";
 import { formatLsn } from "../postgres/index.ts";
@@ -10,7 +10,7 @@ import { createWalDurability } from "./wal-durability.ts";
 
 const phases: Readonly<Record<BackupPhase, string>> = {
   prepare: "base backup",
-  checkpoint: "base backup",
+  checkpoint: "checkpoint",
   receive: "base backup",
   check: "manifest",
   wal: "copy WAL",
@@ -31,6 +31,8 @@ export const takeBackup: JobHandler<"backup"> = async (request, environment) => 
   if (request.parent !== null)
     throw managementErrors.commandNotAvailable("incremental backups are not available in this version");
   const encrypted = repository.encryption !== "none";
+  // A standby makes no checkpoint of its own: it waits until it has replayed, and written out, one of its primary.
+  const wordFor = (phase: BackupPhase): string => (phase === "checkpoint" && environment.serverState().inRecovery ? "restart point" : phases[phase]);
   const { workers, maxRate } = serverConfiguration();
   const remarks: string[] = [];
   const take = async (): ReturnType<typeof backup> => backup(
@@ -57,7 +59,7 @@ export const takeBackup: JobHandler<"backup"> = async (request, environment) => 
       clock,
       logger,
       signal,
-      progress: ({ phase, bytesDone, bytesTotal }) => progress({ phase: phases[phase], bytesDone, bytesTotal }),
+      progress: ({ phase, bytesDone, bytesTotal }) => progress({ phase: wordFor(phase), bytesDone, bytesTotal }),
       wal: createWalDurability(environment),
       started: ({ previous, timeline, from }) =>
         uses(previous === undefined ? [] : [previous], [{ timeline, from: formatLsn(from) }]),

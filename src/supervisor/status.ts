@@ -184,6 +184,18 @@ const usualPhase: Readonly<Record<string, ProgressPhase>> = {
   "hot-standby": "restore",
 };
 
+/** What a backup waits for in a phase in which nothing is to be seen of it. */
+const waitsIn: Readonly<Record<string, string>> = {
+  checkpoint: "waits for the server's checkpoint",
+  "restart point": "waits for a restart point of the standby",
+  "copy WAL": "waits for the WAL up to its end",
+};
+
+function reasonOf(job: Job, phase: string, waitsFor: Job | undefined): string | undefined {
+  if (waitsFor !== undefined) return `waits for job ${waitsFor.id} (${waitsFor.command})`;
+  return job.command === "backup" && job.state === "running" && Object.hasOwn(waitsIn, phase) ? waitsIn[phase] : undefined;
+}
+
 function phaseOf(job: Job, phase: string): ProgressPhase {
   if (job.state === "waiting") return "none";
   return Object.hasOwn(progressPhases, phase) ? (phase as ProgressPhase) : (usualPhase[job.command] ?? "none");
@@ -197,6 +209,7 @@ export function jobSummary(job: Job, sources: StatusSources): JobSummary {
   const rate = elapsedMs > 0 ? (done * 1000) / elapsedMs : 0;
   const waitsFor = sources.blockers(job)[0];
   const place = sources.placeInLine(job);
+  const reason = reasonOf(job, state?.phase ?? "", waitsFor);
   return {
     id: String(job.id),
     server: job.server,
@@ -208,7 +221,7 @@ export function jobSummary(job: Job, sources: StatusSources): JobSummary {
     elapsedMs,
     bytesPerSecond: rate,
     ...(rate > 0 && total > done ? { remainingMs: ((total - done) * 1000) / rate } : {}),
-    ...(waitsFor === undefined ? {} : { reason: `waits for job ${waitsFor.id} (${waitsFor.command})` }),
+    ...(reason === undefined ? {} : { reason }),
     ...(place === undefined ? {} : { place }),
   };
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect } from "vitest";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
 import { insertMarkers } from "../support/marker-table.ts";
 import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
+import { signalPid } from "../support/processes.ts";
 import { requires } from "../support/requires.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { movingAddress, type MovingAddress } from "../integration/wal/moving-address.ts";
@@ -74,6 +75,7 @@ beforeAll(async () => {
     servers: [
       { name: "primary", cluster: primary, host: address.connectionOptions.host, port: address.connectionOptions.port },
       { name: "replica", cluster: standby, settings: { follow: "primary" } },
+      { name: "standby", cluster: standby },
     ],
     settings: { receiver_timeout: "3s", receiver_status_interval: "1s" },
   });
@@ -83,6 +85,30 @@ afterAll(async () => {
   await daemon?.destroy();
   await standby?.destroy();
   await primary?.destroy();
+});
+
+describe("a backup of a standby", () => {
+  it("says that it waits for a restart point, as long as there is none, and is valid (A09)", async () => {
+    await daemon.waitUntilStreaming("standby");
+    await primary.sql("CHECKPOINT");
+    const end = await primary.value("SELECT pg_current_wal_flush_lsn()");
+    await waitFor("it is replayed", async () => (await standby.value(`SELECT pg_last_wal_replay_lsn() >= '${end}'`)) === "t");
+    const checkpointer = Number(await standby.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"));
+    signalPid(checkpointer, "SIGSTOP");
+    try {
+      const client = await daemon.startCli(["backup", "standby"], { format: "raw" });
+      const seen = await waitFor("it says what it waits for", async () => {
+        const { stdout } = await daemon.cli(["progress", "standby"], { format: "text" });
+        return stdout.includes("waits for") && stdout;
+      });
+      expect(seen).toMatch(/^backup \(job \d+\): base backup, waits for a restart point of the standby$/m);
+      signalPid(checkpointer, "SIGCONT");
+      const { status, stdout } = await client.finished;
+      expect([status, stdout]).toEqual([0, expect.stringContaining('"Valid":1')]);
+    } finally {
+      signalPid(checkpointer, "SIGCONT");
+    }
+  }, 120_000);
 });
 
 describe("a server with follow", () => {

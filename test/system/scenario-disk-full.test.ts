@@ -27,6 +27,7 @@ requires("unshare", "cmp", ...needsForSmallFilesystem()).describe("a full file s
     daemon = await createDaemon({
       servers: [{ name: "primary", cluster, settings: { max_rate: 4_000_000 } }],
       settings: { compression: "none" },
+      env: { NODE_OPTIONS: `--import ${join(import.meta.dirname, "../fixtures/quick-looks.mjs")}` },
       launcher: ({ baseDir }) => onSmallFilesystem(baseDir, "60m"),
     });
     await daemon.waitUntilStreaming("primary");
@@ -55,6 +56,31 @@ requires("unshare", "cmp", ...needsForSmallFilesystem()).describe("a full file s
     const { Problems } = await serverStatus(daemon, "primary");
     return Array.isArray(Problems) ? Problems.map((problem: { Code: string }) => problem.Code) : [];
   };
+
+  it("is foreseen while it fills up, in status and in the log, and no longer when it does not", async () => {
+    const outlook = async (): Promise<readonly string[]> => {
+      const { Problems } = await serverStatus(daemon, "primary");
+      return Array.isArray(Problems) ? Problems.filter(({ Code }: { Code: string }) => Code === "SPACE_FORECAST").map(({ Message }: { Message: string }) => Message) : [];
+    };
+    let megabytes = 0;
+    const [message = ""] = await waitFor(
+      "it is foreseen",
+      async () => {
+        megabytes += 1;
+        if (megabytes % 40 === 0) await freeAgain();
+        await shell('dd if=/dev/zero bs=64k count=16 >> "$1/filler"');
+        const found = await outlook();
+        return found.length > 0 && found;
+      },
+      { seen: () => daemon.log().slice(-1500) },
+    );
+    expect(message).toMatch(/^the file system of ".*" is full in .* at the present rate \(.* an hour, .* are free\)$/);
+    expect(Number((await daemon.look("status"))["FullInMilliseconds"] ?? 1)).toBeGreaterThanOrEqual(0);
+    expect(daemon.log()).toContain("at the present rate");
+    await freeAgain();
+    await waitFor("nothing points to it any more", async () => (await outlook()).length === 0);
+    expect(daemon.log()).toContain("does not fill up any more");
+  });
 
   it("ends a backup with the reason and leaves nothing of it; WAL waits on the server, and goes on when there is space", async () => {
     await insertMarkers(cluster, 1, 10, noise);

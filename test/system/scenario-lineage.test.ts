@@ -3,7 +3,7 @@
  * somebody says so; then both have their own WAL, both can be restored, and retention leaves the last backup of either.
  */
 import { existsSync } from "node:fs";
-import { copyFile, readdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
@@ -11,6 +11,7 @@ import { insertMarkers, markersIn } from "../support/marker-table.ts";
 import { createCluster, runOnDirectory, type Cluster } from "../support/postgres-cluster.ts";
 import { initdb } from "../support/postgres-template.ts";
 import { segmentsIn } from "../support/repository-judge.ts";
+import { giveToUnprivileged } from "../support/unprivileged-user.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { ask, serverStatus } from "./daemon-observation.ts";
 
@@ -18,12 +19,19 @@ const segmentSize = 1024 * 1024;
 const initial = { checksums: true, walSegmentSize: segmentSize, locale: "C" };
 let cluster: Cluster;
 let daemon: Daemon;
+let shipping: string;
 beforeAll(async () => {
   cluster = await createCluster(initial);
   daemon = await createDaemon({
-    servers: [{ name: "primary", cluster }],
+    servers: [{ name: "primary", cluster, settings: { wal_shipping: "$SHIPPING" } }],
     settings: { retention: "count:1", retention_interval: 2_000_000 },
+    start: false,
   });
+  shipping = join(daemon.root, "second");
+  await mkdir(shipping);
+  giveToUnprivileged(shipping);
+  await writeFile(daemon.configFile, (await readFile(daemon.configFile, "utf8")).replace("$SHIPPING", shipping));
+  await daemon.start();
   await daemon.waitUntilStreaming("primary");
 });
 afterAll(async () => {
@@ -45,12 +53,35 @@ async function replaceCluster(): Promise<void> {
   await cluster.stop();
   const settings = ["postgresql.conf", "pg_hba.conf"];
   for (const name of settings) await copyFile(join(cluster.dataDir, name), join(cluster.root, name));
-  await rm(cluster.dataDir, { recursive: true });
+  await rename(cluster.dataDir, aside());
   await initdb(cluster.binaries, initial, cluster.dataDir);
   for (const name of settings) await copyFile(join(cluster.root, name), join(cluster.dataDir, name));
   await cluster.start();
   await cluster.sql("CREATE ROLE moneta LOGIN REPLICATION PASSWORD 'moneta''s password'");
   await cluster.sql("GRANT pg_read_all_settings TO moneta");
+}
+
+/** Where the cluster lies that is not at the address at the moment. */
+const aside = (): string => join(cluster.root, "other");
+
+/** The other cluster is at the address again, as it was left. */
+async function swapClusters(): Promise<void> {
+  await cluster.stop();
+  await rename(cluster.dataDir, join(cluster.root, "swap"));
+  await rename(aside(), cluster.dataDir);
+  await rename(join(cluster.root, "swap"), aside());
+  await cluster.start();
+  await waitFor("it is refused", async () => (await problems()).includes("WAL_OTHER_CLUSTER"), { seen: () => daemon.log().slice(-2000) });
+}
+
+/** What is archived in the repository is in the second copy too, under the same path, and nothing else of that kind. */
+async function shipped(...path: readonly string[]): Promise<void> {
+  const archivedIn = async (root: string): Promise<string> =>
+    (await readdir(join(root, "primary", ...path)).catch(() => [])).filter((name) => /^[0-9A-F]{24}\.zstd$/.test(name)).sort().join();
+  await waitFor("the second copy has what is archived", async () => {
+    const there = await archivedIn(daemon.baseDir);
+    return there !== "" && there === (await archivedIn(shipping));
+  }, { seen: () => daemon.log().slice(-2000) });
 }
 
 /** The markers of the cluster that `restore` makes of a backup. */
@@ -109,6 +140,26 @@ it("a server that became another cluster is received when it is accepted, and bo
   expect(walOfNew.filter((name) => walOfOld.includes(name))).not.toEqual([]);
   expect(await restored(["newest"])).toEqual([11, 12]);
   expect(await restored(["--copy-wal", first], ["--offline", "-D", daemon.configDir])).toEqual([1, 2, 3]);
+
+  // The second copy keeps them apart as well.
+  await shipped("wal");
+  await shipped("lineages", old, "wal");
+
+  // The old one is back, and is accepted again: its WAL goes on where it ended, and a backup of it reaches what comes now.
+  await swapClusters();
+  expect(await ask(daemon, "lineage", "primary", "accept", old)).toMatchObject({ Accepted: { From: present, To: old, Returned: true } });
+  await daemon.waitUntilStreaming("primary");
+  await insertMarkers(cluster, 4, 4);
+  await cluster.sql("SELECT pg_switch_wal()");
+  await waitFor("all of it is received", async () => (await cluster.value("SELECT bool_and(flush_lsn >= pg_current_wal_flush_lsn()) FROM pg_stat_replication")) === "t");
+  expect(await serverStatus(daemon, "primary")).toMatchObject({ Lineage: old, FormerLineages: 1, Gaps: 0 });
+  expect(await restored(["--copy-wal", first])).toEqual([1, 2, 3, 4]);
+  expect(await restored(["--copy-wal", second])).toEqual([11, 12]);
+  await shipped("wal");
+  await shipped("lineages", present, "wal");
+  await swapClusters();
+  expect(await ask(daemon, "lineage", "primary", "accept", present)).toMatchObject({ Accepted: { From: old, To: present, Returned: true } });
+  await daemon.waitUntilStreaming("primary");
 
   // Each cluster keeps what the policy keeps of one; without a backup the WAL of the old one is of no use.
   const third = await backup([13, 13]);

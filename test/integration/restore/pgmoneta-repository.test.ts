@@ -323,4 +323,32 @@ describe("a backup that pgmoneta took", () => {
       execFileSync("sha512sum", ["--quiet", "-c", "backup.sha512"], { cwd: join(root, "primary/backup", second.label) });
     }
   });
+
+  it("goes while the one that has links into it is being restored and verified, and neither is disturbed", async () => {
+    const root = await lay({ compression: "zstd", encryption: "none" }, true);
+    const storage = openLocalStorage(root);
+    const environment = { server: { name: "primary" }, storage, logger: silentLogger, signal: new AbortController().signal, progress: () => undefined, settled: () => undefined };
+    let removal: Promise<unknown> | undefined;
+    let verification: Promise<VerifyReport> | undefined;
+    const { plan } = await restore(optionsFor(root, { position: "immediate", backup: second.label }), {
+      ...dependencies(),
+      // The first files are there, and most are not.
+      progress({ phase, bytesDone }) {
+        if (phase !== "files" || bytesDone === 0) return;
+        verification ??= verifyIn(root, second.label);
+        removal ??= deleteBackup({ command: "delete", backup: first.label, force: false }, environment as unknown as JobEnvironment);
+      },
+    });
+    await removal;
+    expect((await openCatalog(storage, "primary").list()).map(({ label }) => label)).toEqual([second.label]);
+    expect(await verification).toMatchObject({ findings: [], unread: [] });
+    expect(plan.problems).toEqual([]);
+    for (const { path } of readdirSync(second.data, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+      entry.isFile() ? [{ path: join(entry.parentPath, entry.name).slice(second.data.length + 1) }] : [],
+    )) {
+      // What a restore writes itself, and WAL, aside.
+      if (/^(?:pg_wal\/|postgresql\.|pg_hba|backup_manifest$|tablespace_map$|standby\.signal|recovery\.signal)/.test(path)) continue;
+      expect(readFileSync(join(plan.directory, path)).equals(readFileSync(join(second.data, path))), path).toBe(true);
+    }
+  });
 });
