@@ -2,7 +2,7 @@
  * C01 on every major: a cluster is streamed, backed up and restored by the built programs, and the restored server
  * gets its WAL from the restore_command that it was given. 15 has the other tests of this folder.
  */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { expectSameContents, logicalDigest } from "../support/compare-clusters.ts";
@@ -11,6 +11,7 @@ import { insertMarkers } from "../support/marker-table.ts";
 import type { PostgresMajor } from "../support/postgres-binaries.ts";
 import { createCluster, runOnDirectory, type Cluster } from "../support/postgres-cluster.ts";
 import { testOnMajors } from "../support/requires.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { giveToUnprivileged } from "../support/unprivileged-user.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { ask } from "./daemon-observation.ts";
@@ -30,6 +31,9 @@ const variants = new Map<PostgresMajor, Variant>([
   [17, { checksums: false, walSegmentSize: 16 * MB, compression: "bz2", encryption: "aes-192" }],
   [18, { checksums: true, walSegmentSize: 16 * MB, compression: "zstd", encryption: "aes-256" }],
 ]);
+
+/** Drilled in every run, the oldest and the newest; with MONETA_DRILLS all others are as well. */
+const isDrilled = (major: PostgresMajor): boolean => [13, 18].includes(major) || process.env["MONETA_DRILLS"] !== undefined;
 
 /** Blanks, quotation marks, a backslash, a letter of two bytes and signs that shells and formats know. */
 const tablespace = `odd "name" 'of' \\ é=#;%`;
@@ -130,7 +134,13 @@ testOnMajors([...variants.keys()], "PostgreSQL %s is streamed, backed up, and re
   const { checksums, walSegmentSize, compression, encryption } = variant;
   const source = await createCluster({ major, checksums, walSegmentSize });
   onTestFinished(() => source.destroy());
-  const daemon = await createDaemon({ servers: [{ name: "primary", cluster: source }], settings: { compression, encryption } });
+  const question = join(temporaryDirectory({ unprivileged: true }).path, "question.sql");
+  writeFileSync(question, "SELECT 1 / (count(*) = 20)::int FROM marker;\n");
+  giveToUnprivileged(question);
+  const daemon = await createDaemon({
+    servers: [{ name: "primary", cluster: source }],
+    settings: { compression, encryption, postgres_path: `${major}:${source.binDir}`, drill_sql: question },
+  });
   onTestFinished(() => daemon.destroy());
   await daemon.waitUntilStreaming("primary");
   await fill(source);
@@ -148,6 +158,15 @@ testOnMajors([...variants.keys()], "PostgreSQL %s is streamed, backed up, and re
   await insertMarkers(source, 16, 20);
   const atEnd = await logicalDigest(source);
   await received(daemon, source);
+
+  if (isDrilled(major)) {
+    // These servers do not come with pg_amcheck.
+    const Checks = [expect.objectContaining({ Name: "amcheck" }), { Name: "sql", Outcome: "passed" }] as unknown;
+    expect(await ask(daemon, "drill", "primary")).toMatchObject({ Checks, ProvenMoment: expect.stringMatching(/^\d{4}-/) as string });
+    const [proven] = (await ask(daemon, "list-backup", "primary"))["Backups"] as { ProvenAt?: string; DrillFailure?: string }[];
+    expect(proven).toMatchObject({ ProvenAt: expect.stringMatching(/^\d{4}-/) as string });
+    expect(proven?.DrillFailure).toBeUndefined();
+  }
 
   const files = sourceFiles(source);
   const restored = (words: readonly string[], position: string | undefined, expected: readonly string[]): Promise<void> =>
