@@ -1,14 +1,22 @@
 /** `archive-wal`: finished segments get their final form, until there has been nothing to do for a minute. */
 import { join } from "node:path";
-import { runArchiver, type SegmentHooks } from "../wal/index.ts";
+import { lsn, timelineId } from "../postgres/index.ts";
+import type { ServerState } from "../state/index.ts";
+import { runArchiver, type ReceivingAt, type SegmentHooks } from "../wal/index.ts";
 import { levelFor } from "./compression-level.ts";
 import { dataKeys } from "./data-keys.ts";
 import type { JobEnvironment, JobHandler } from "./job.ts";
 
 const IDLE_MS = 60_000;
 
+/** With everything from there on possibly in its hands; one that has just begun may be anywhere. */
+function receivingAt({ receiver, timeline, writeLsn }: ServerState): ReceivingAt | undefined {
+  if (!["preparing", "streaming", "comparing", "paused"].includes(receiver)) return undefined;
+  return { timeline: timelineId(Math.max(1, timeline)), lsn: lsn(writeLsn) };
+}
+
 export const archiveWal: JobHandler<"archive-wal"> = async (_request, environment) => {
-  const { archived, clock, logger, onSegment, repository, server, serverConfiguration, signal, storage } = environment;
+  const { archived, clock, logger, onSegment, repository, server, serverConfiguration, serverState, signal, storage } = environment;
   const encrypted = repository.encryption !== "none";
   let lastSegment = 0;
   const { segments, storedBytes } = await runArchiver(
@@ -25,6 +33,7 @@ export const archiveWal: JobHandler<"archive-wal"> = async (_request, environmen
       workers: serverConfiguration().workers,
       memoryBytes: repository.memoryBytes,
       idleMs: IDLE_MS,
+      receiving: () => receivingAt(serverState()),
     },
     {
       clock,

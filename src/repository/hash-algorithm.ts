@@ -18,19 +18,20 @@ export function digestLength(hash: HashAlgorithm): number {
 
 const pieceSize = 1024 * 1024;
 
-async function digestOf(reader: RandomReader, hash: HashAlgorithm): Promise<string> {
+async function digestOf(reader: RandomReader, hash: HashAlgorithm, bytes: number): Promise<string> {
   const digest = createHash(hash);
-  for (let offset = 0; offset < reader.size; offset += pieceSize) {
-    digest.update(await reader.read(offset, pieceSize));
+  const end = Math.min(reader.size, bytes);
+  for (let offset = 0; offset < end; offset += pieceSize) {
+    digest.update(await reader.read(offset, Math.min(pieceSize, end - offset)));
   }
   return digest.digest("hex");
 }
 
-/** Digest (hexadecimal) of the stored bytes of the file at `path`, read piece by piece. */
-export async function hashStoredFile(storage: Storage, path: string, hash: HashAlgorithm): Promise<string> {
+/** Digest (hexadecimal) of the stored bytes of the file at `path`, or of the first `bytes` of them, read piece by piece. */
+export async function hashStoredFile(storage: Storage, path: string, hash: HashAlgorithm, bytes = Infinity): Promise<string> {
   const reader = await storage.openFile(path);
   try {
-    return await digestOf(reader, hash);
+    return await digestOf(reader, hash, bytes);
   } finally {
     await reader.close();
   }

@@ -54,7 +54,7 @@ export async function readSegment(source: WalSource, name: string, sink: Segment
 
 /** Bytes of the opened file that count; those of a partial segment are durable afterwards. */
 async function durableLength({ storage, inventory }: WalSource, { location, reader }: OpenSegment): Promise<number> {
-  if (location.form !== "partial") return reader.size;
+  if (location.form !== "partial" || location.record !== undefined) return reader.size;
   const { start } = parseSegmentName(location.segment, inventory.segmentSize);
   const end = await endOfPartial(storage, location, inventory.segmentSize);
   await storage.syncFile(location.path);
@@ -65,7 +65,8 @@ async function readOpened(source: WalSource, { location, reader }: OpenSegment, 
   const { segmentSize } = source.inventory;
   const { start } = parseSegmentName(location.segment, segmentSize);
   const { form } = location;
-  const proven = form === "archived" && location.record !== undefined;
+  const isEncoded = form === "archived" || location.record !== undefined;
+  const proven = isEncoded && location.record !== undefined;
   let first = true;
   const checked = async (piece: Buffer): Promise<void> => {
     if (first && piece.length > 0) {
@@ -75,7 +76,7 @@ async function readOpened(source: WalSource, { location, reader }: OpenSegment, 
     await sink(piece, proven);
   };
   const bytes =
-    form === "archived" ? await readArchived(source, location, reader, checked) : await readPlain(reader, length, checked, source.signal);
+    isEncoded ? await readArchived(source, location, reader, checked) : await readPlain(reader, length, checked, source.signal);
   if (bytes === segmentSize) return { form, end: lsnPlus(start, bytes) };
   if (form !== "partial") throw damaged(location, `it holds ${bytes} bytes instead of ${segmentSize}`);
   if (!(await partialHoldsAll(source.storage, location, segmentSize))) return { form, end: lsnPlus(start, bytes) };

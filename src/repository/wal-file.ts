@@ -22,7 +22,7 @@ export interface WalFile {
   /** Name of the segment. */
   readonly segment: string;
   readonly form: WalForm;
-  /** After the name of the segment: empty, `.partial`, or that of the pipeline. */
+  /** After the name of the segment: empty, `.partial`, that of the pipeline, or both. */
   readonly suffix: string;
 }
 
@@ -32,6 +32,7 @@ export function walFileFromName(name: string): WalFile | undefined {
   const file = classifyWalFile(plainName);
   const suffix = name.slice(plainName.length);
   if (file.kind === "segment") return { segment: plainName, form: suffix === "" ? "raw" : "archived", suffix };
-  if (file.kind === "partial" && suffix === "") return { segment: file.base, form: "partial", suffix: ".partial" };
+  // Of an earlier cluster also in the form that archived segments have; a record says then how much there is of it.
+  if (file.kind === "partial") return { segment: file.base, form: "partial", suffix: `.partial${suffix}` };
   return undefined;
 }

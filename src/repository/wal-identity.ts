@@ -46,7 +46,7 @@ async function chooseCandidates(storage: Storage, { wal }: ServerLayout): Promis
   for await (const { name, kind } of storage.entries(wal)) {
     const file = kind === "directory" ? undefined : walFileFromName(name);
     if (file === undefined) continue;
-    const list = kinds[file.form === "raw" ? 0 : file.form === "partial" ? 1 : file.suffix.endsWith(".aes") ? 3 : 2];
+    const list = kinds[file.form === "raw" ? 0 : file.suffix === ".partial" ? 1 : file.suffix.endsWith(".aes") ? 3 : 2];
     if (list.length < mostAsked) list.push(file);
   }
   return kinds.flat();
@@ -58,7 +58,7 @@ async function readIdentity(storage: Storage, path: string, file: WalFile): Prom
   const enough = new AbortController();
   let first: Buffer = Buffer.alloc(0);
   try {
-    if (file.form !== "archived") first = await reader.read(0, walPageHeaderSize);
+    if (file.form !== "archived" && file.suffix.length <= ".partial".length) first = await reader.read(0, walPageHeaderSize);
     else {
       const reading = readStoredFile({ source: reader, hash: "sha256", concurrency: 1, signal: enough.signal }, (chunk) => {
         first = Buffer.concat([first, chunk.subarray(0, walPageHeaderSize)]);

@@ -79,9 +79,21 @@ export function createWalLocator(storage: Storage, layout: ServerLayout, index: 
       const form = record === undefined ? "raw" : "archived";
       return { segment, form, path: layout.walFile(segment), suffix: "", size: raw, record };
     }
-    if (partial === undefined) return undefined;
+    if (partial === undefined) return findArchivedPartial(segment);
     const name = partialFileName(segment);
     return { segment, form: "partial", path: layout.walFile(name), suffix: ".partial", size: partial };
+  }
+
+  /** What an earlier cluster ended with; without its record nobody knows how much of it counts. */
+  async function findArchivedPartial(segment: string): Promise<WalLocation | undefined> {
+    const record = await index.lookup(segment).catch((error: unknown) => {
+      if (repositoryErrors.walIndexDamaged.is(error)) return undefined;
+      throw error;
+    });
+    if (record?.suffix.startsWith(".partial") !== true) return undefined;
+    const size = await sizeOf(segment + record.suffix);
+    if (size === undefined) return undefined;
+    return { segment, form: "partial", path: layout.walFile(segment + record.suffix), suffix: record.suffix, size, record };
   }
 
   async function open(segment: string): Promise<OpenSegment | undefined> {

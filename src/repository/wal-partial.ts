@@ -51,10 +51,11 @@ async function endsWithSwitch(reader: RandomReader, start: Lsn, end: number, seg
  * First position that the partial segment does not hold. The receiver appends, so a file shorter than a segment ends
  * where the WAL ends. A file of full length was filled with zeros in advance (pgmoneta does), or is full and has only
  * not got its name: there the zeros at the end count as not received unless the server ended the segment before them,
- * which can be a few bytes too few and never one too many.
+ * which can be a few bytes too few and never one too many. Of one in the form of archived segments its record says it.
  */
 export async function endOfPartial(storage: Storage, location: WalLocation, segmentSize: number): Promise<Lsn> {
   const { start } = parseSegmentName(location.segment, segmentSize);
+  if (location.record !== undefined) return lsnPlus(start, location.record.plainSize);
   const reader = await storage.openFile(location.path);
   try {
     if (reader.size < segmentSize) return lsnPlus(start, reader.size);
@@ -73,6 +74,7 @@ export async function endOfPartial(storage: Storage, location: WalLocation, segm
  */
 export async function partialHoldsAll(storage: Storage, location: WalLocation, segmentSize: number): Promise<boolean> {
   const { start } = parseSegmentName(location.segment, segmentSize);
+  if (location.record !== undefined) return location.record.plainSize === segmentSize;
   const reader = await storage.openFile(location.path);
   try {
     if (reader.size > segmentSize) return false;

@@ -209,10 +209,17 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     cancelGraceMs: CANCEL_GRACE_MS,
   });
 
+  const stages = new Map<string, string>();
   /** The receiver said something new: whoever waits for WAL hears of it. */
   const changed = (server: SupervisedServer): void => {
     for (const look of [...server.watchers]) look();
-    server.secondCopy?.onTimeline(server.state().timeline);
+    const { receiver, timeline } = server.state();
+    server.secondCopy?.onTimeline(timeline);
+    // The archiver keeps its hands off what the receiver has in its own; how far that is it need not know to the byte.
+    if (stages.get(server.name) !== `${receiver} ${timeline}`) {
+      stages.set(server.name, `${receiver} ${timeline}`);
+      jobs.tell(server.name, { type: "server", state: stateOf(server) }, (job) => job.command === "archive-wal");
+    }
     if (jobs.active(server.name, "backup").every((job) => job.state === "waiting")) return;
     jobs.tell(server.name, { type: "server", state: stateOf(server) }, (job) => job.command === "backup");
   };

@@ -3,9 +3,10 @@
  * themselves, so the daemon looks at intervals whether they did, and says what they refused.
  */
 import { messageOf, type Clock } from "../common/index.ts";
+import { partialFileName } from "../postgres/index.ts";
 import type { Logger } from "../log/index.ts";
 import type { ProblemSummary } from "../management/index.ts";
-import { openWalInventory, openWalPushes, type WalConflict, type WalPushes } from "../repository/index.ts";
+import { openWalInventory, openWalPushes, serverLayout, type WalConflict, type WalPushes } from "../repository/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { walErrors } from "../wal/index.ts";
 import type { SupervisedServer } from "./server.ts";
@@ -72,6 +73,10 @@ export function createPushWatch(server: SupervisedServer, { storage, logger }: P
     if (count <= pushes.recent.length) for (const name of pushes.recent.slice(-count)) server.wal.add(name, walSegmentSize);
     else server.wal.load(await inventory.stretches());
     server.record.set({ gaps: (await inventory.openGaps()).length });
+    for (const name of pushes.recent.slice(-count)) {
+      // The archiver takes away what the receiver had of it.
+      if ((await storage.stat(serverLayout(server.name).walFile(partialFileName(name)))) !== undefined) server.archiver.wake(name);
+    }
     server.secondCopy?.wake();
   };
 

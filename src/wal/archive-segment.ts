@@ -5,12 +5,17 @@
  */
 import type { KeyRing } from "../encryption/index.ts";
 import { readStoredFile, type FileMeasures, type HashAlgorithm, type Pipeline } from "../pipeline/index.ts";
-import { serverLayout, type WalInventory, type WalRecord } from "../repository/index.ts";
+import type { WalInventory, WalRecord } from "../repository/index.ts";
 import { storageErrors, type RandomReader, type Storage } from "../storage/index.ts";
 import { walErrors } from "./errors.ts";
-import { earlierForms, recordedForm } from "./earlier-forms.ts";
+import { earlierForms, isOfPartial, lookUp, recordedForm } from "./earlier-forms.ts";
 
-export interface ArchiveSegmentOptions {
+export interface ArchiveSegmentOptions extends StoringOptions {
+  /** Where the segment lies if it does not have its name yet; without it under its name, which goes at the end. */
+  readonly unnamed?: UnnamedSegment | undefined;
+}
+
+export interface StoringOptions {
   readonly storage: Storage;
   readonly inventory: WalInventory;
   readonly pipeline: Pipeline;
@@ -20,8 +25,10 @@ export interface ArchiveSegmentOptions {
   readonly signal: AbortSignal;
   /** What raw segments are read into, piece by piece; one of them at a time. */
   readonly block: Buffer;
-  /** Where the segment lies if it does not have its name yet; without it under its name, which goes at the end. */
-  readonly unnamed?: UnnamedSegment | undefined;
+  /** So many bytes count; without it all that are there. */
+  readonly taken?: number;
+  /** So many zeros follow them. */
+  readonly zeros?: number;
 }
 
 /** A whole segment under a name that nobody looks for. */
@@ -37,7 +44,7 @@ export interface UnnamedSegment {
  */
 export async function archiveSegment(segment: string, options: ArchiveSegmentOptions): Promise<WalRecord> {
   const { storage, inventory, pipeline } = options;
-  const layout = serverLayout(inventory.server);
+  const { layout } = inventory;
   const rawPath = options.unnamed?.path ?? layout.walFile(segment);
   await refuseWrongSize(rawPath, options);
 
@@ -49,9 +56,11 @@ export async function archiveSegment(segment: string, options: ArchiveSegmentOpt
 
   async function makeAndRecord(name: string, around: ArchiveSegmentOptions): Promise<WalRecord> {
     const earlier = await earlierForms(name, around);
+    const before = await lookUp(name, inventory);
     const made = recordOf(name, await throughPipeline(rawPath, name, around), around);
     if (made.suffix === "") await around.unnamed?.publish();
     await inventory.record(made);
+    if (before !== undefined && isOfPartial(before)) await storage.removeFile(layout.walFile(name + before.suffix));
     for (const suffix of earlier) if (suffix !== pipeline.suffix) await storage.removeFile(layout.walFile(name + suffix));
     return made;
   }
@@ -63,9 +72,10 @@ async function refuseWrongSize(path: string, { storage, inventory }: ArchiveSegm
   throw walErrors.segmentMalformed(`"${path}" has ${size ?? 0} bytes instead of ${inventory.segmentSize}`, { path, size: size ?? 0 });
 }
 
-async function throughPipeline(rawPath: string, segment: string, options: ArchiveSegmentOptions): Promise<FileMeasures> {
+/** Stores what lies at `rawPath` under `name` and the suffix of the pipeline, read back before it is visible. */
+export async function throughPipeline(rawPath: string, name: string, options: StoringOptions): Promise<FileMeasures> {
   const { storage, inventory, pipeline } = options;
-  const path = serverLayout(inventory.server).walFile(segment + pipeline.suffix);
+  const path = inventory.layout.walFile(name + pipeline.suffix);
   if (pipeline.suffix === "") return await feed(rawPath, pipeline.openFile(nowhere), options);
   const sink = await storage.createFile(path);
   try {
@@ -81,15 +91,18 @@ async function throughPipeline(rawPath: string, segment: string, options: Archiv
   }
 }
 
-async function feed(rawPath: string, file: ReturnType<Pipeline["openFile"]>, { storage, signal, block }: ArchiveSegmentOptions): Promise<FileMeasures> {
+async function feed(rawPath: string, file: ReturnType<Pipeline["openFile"]>, { storage, signal, block, taken, zeros = 0 }: StoringOptions): Promise<FileMeasures> {
   let raw: RandomReader | undefined;
   try {
     raw = await storage.openFile(rawPath);
-    for (let offset = 0; offset < raw.size; offset += block.length) {
+    const end = taken ?? raw.size;
+    for (let offset = 0; offset < end; offset += block.length) {
       signal.throwIfAborted();
       // It takes a copy.
-      await file.write(await raw.read(offset, block.length, block));
+      await file.write(await raw.read(offset, Math.min(block.length, end - offset), block));
     }
+    if (zeros > 0) block.fill(0);
+    for (let left = zeros; left > 0; left -= block.length) await file.write(block.subarray(0, Math.min(left, block.length)));
   } catch (error) {
     await file.abort();
     throw error;
@@ -100,7 +113,7 @@ async function feed(rawPath: string, file: ReturnType<Pipeline["openFile"]>, { s
 }
 
 /** What lies there must decode to what was received: a compressor, a disk or a memory that lies is found now, not at a restore. */
-async function readBack(path: string, measures: FileMeasures, options: ArchiveSegmentOptions): Promise<void> {
+async function readBack(path: string, measures: FileMeasures, options: StoringOptions): Promise<void> {
   const { storage, pipeline, keys, hash, signal } = options;
   const source = await storage.openFile(path);
   const { plainSize, plainDigest, storedSize, storedDigest, headerSize, chunks } = measures;
@@ -127,7 +140,7 @@ async function readBack(path: string, measures: FileMeasures, options: ArchiveSe
   }
 }
 
-function recordOf(segment: string, measures: FileMeasures, options: ArchiveSegmentOptions): WalRecord {
+export function recordOf(segment: string, measures: FileMeasures, options: StoringOptions): WalRecord {
   const { plainSize, plainDigest, plainCrc32c, storedSize, storedDigest, headerSize, chunks } = measures;
   return {
     segment,

@@ -3,11 +3,13 @@ import { messageOf, throwIfAborted, toMonetaError, type Clock, type ErrorFactory
 import type { KeyRing } from "../encryption/index.ts";
 import type { Logger } from "../log/index.ts";
 import { createPipeline, type HashAlgorithm, type Pipeline, type PipelineSpec } from "../pipeline/index.ts";
-import { identityOfStoredWal, openServerIdentity, openWalInventory, serverLayout, type DataKeyStore } from "../repository/index.ts";
+import { formerLineages, identityOfStoredWal, openServerIdentity, openWalInventory, serverLayout, type DataKeyStore, type WalInventory, type WalRecord } from "../repository/index.ts";
 import { storageErrors, type Storage } from "../storage/index.ts";
-import { archiveSegment } from "./archive-segment.ts";
+import { archivePartial } from "./archive-partial.ts";
+import { archiveSegment, type StoringOptions } from "./archive-segment.ts";
 import { walErrors } from "./errors.ts";
 import { createNews } from "./news.ts";
+import { removeStalePartial, stalePartials, type ReceivingAt } from "./stale-partial.ts";
 
 export interface ArchiverOptions {
   readonly server: string;
@@ -20,6 +22,8 @@ export interface ArchiverOptions {
   readonly memoryBytes?: number;
   /** Ends after so long without work, milliseconds. */
   readonly idleMs: number;
+  /** Where the receiver writes now; undefined when it writes nowhere. */
+  readonly receiving?: () => ReceivingAt | undefined;
 }
 
 /** The data keys as an archiver that runs for days needs them: the one in use can be replaced meanwhile. */
@@ -77,47 +81,87 @@ export async function runArchiver(options: ArchiverOptions, deps: ArchiverDepend
   if (identity === undefined) return { segments: 0, storedBytes: 0 };
   const inventory = openWalInventory(storage, server, identity.segmentSize);
   const shaper = createShaper(options, logger);
-  const layout = serverLayout(server);
   // One for all: a backlog is read as fast as the disk is, and the garbage collector frees no faster than it is asked to.
   const block = Buffer.allocUnsafeSlow(readBlock);
   const news = createNews(deps.onSegment);
   let segments = 0;
   let storedBytes = 0;
-  try {
-    for (;;) {
-      news.reset();
-      let failure: unknown;
-      const waiting = await inventory.unarchived();
-      while (waiting.length > 0) {
-        const [next] = waiting;
-        let done: { readonly segment: string; readonly suffix: string } | undefined;
-        if (next !== undefined) await deps.around?.before(next, layout.walFile(next));
-        await storage.exclusively(layout.walIndex, async () => {
-          const until = clock.monotonic() + turnMs;
-          do {
-            const segment = waiting.shift();
-            if (segment === undefined) return;
+  let failure: unknown;
+  /** Works through names of the WAL directory of a cluster, the index of its WAL in hand for a while at a time. */
+  const workThrough = async (
+    of: WalInventory,
+    waiting: string[],
+    store: (name: string, options: StoringOptions) => Promise<WalRecord | undefined>,
+    stored: (name: string, record: WalRecord) => void,
+    hooks?: SegmentHooks,
+  ): Promise<void> => {
+    while (waiting.length > 0) {
+      const [next] = waiting;
+      let done: { readonly segment: string; readonly suffix: string } | undefined;
+      if (next !== undefined) await hooks?.before(next, of.layout.walFile(next));
+      await storage.exclusively(of.layout.walIndex, async () => {
+        const until = clock.monotonic() + turnMs;
+        do {
+          const segment = waiting.shift();
+          if (segment === undefined) return;
+          throwIfAborted(signal);
+          try {
+            const { pipeline, keys } = await shaper.pipeline();
+            const record = await store(segment, { storage, inventory: of, pipeline, hash, keys, now: () => clock.now(), signal, block });
+            if (record === undefined) continue;
+            stored(segment, record);
+            done = { segment, suffix: record.suffix };
+          } catch (error) {
             throwIfAborted(signal);
-            // It was in somebody else's hands, and has its form.
-            if ((await storage.stat(layout.walFile(segment))) === undefined) continue;
-            try {
-              const { pipeline, keys } = await shaper.pipeline();
-              const record = await archiveSegment(segment, { storage, inventory, pipeline, hash, keys, now: () => clock.now(), signal, block });
-              segments += 1;
-              storedBytes += record.storedSize;
-              deps.archived(segment, record.storedSize);
-              done = { segment, suffix: record.suffix };
-              logger.debug(`archived segment ${segment}`, { segment, stored: record.storedSize });
-            } catch (error) {
-              throwIfAborted(signal);
-              if (!ofOneSegment.some((kind) => kind.is(error))) throw error;
-              logger.error(`segment ${segment} is not archived: ${messageOf(error)}`, { segment });
-              failure ??= error;
-            }
-          } while (deps.around === undefined && clock.monotonic() < until);
-        });
-        if (done !== undefined) await deps.around?.after(done.segment, layout.walFile(done.segment + done.suffix));
-      }
+            if (!ofOneSegment.some((kind) => kind.is(error))) throw error;
+            logger.error(`segment ${segment} is not archived: ${messageOf(error)}`, { segment });
+            failure ??= error;
+          }
+        } while (hooks === undefined && clock.monotonic() < until);
+      });
+      if (done !== undefined) await hooks?.after(done.segment, of.layout.walFile(done.segment + done.suffix));
+    }
+  };
+  /** Unless it was in somebody else's hands, and has its form. */
+  const archive = async (segment: string, around: StoringOptions): Promise<WalRecord | undefined> =>
+    (await storage.stat(around.inventory.layout.walFile(segment))) === undefined ? undefined : archiveSegment(segment, around);
+  const archiveFormer = async (): Promise<void> => {
+    for (const id of await formerLineages(storage, server)) {
+      const former = await openFormer(storage, server, id);
+      if (former === undefined) continue;
+      const stored = (segment: string): void => logger.info(`segment ${segment} of the earlier cluster ${id} has its final form`, { segment });
+      await workThrough(former, await former.unarchived(), archive, stored);
+      await workThrough(former, await unfinishedIn(former), archivePartial, stored);
+    }
+  };
+  const clearStale = async (): Promise<void> => {
+    const receiving = options.receiving?.();
+    const { systemIdentifier } = identity;
+    await workThrough(
+      inventory,
+      await stalePartials(inventory, receiving),
+      async (segment, { keys }) => {
+        await removeStalePartial(segment, { storage, inventory, systemIdentifier, keys, logger, signal, receiving });
+        return undefined;
+      },
+      () => undefined,
+    );
+  };
+  try {
+    // What a change to another cluster cut off; nothing comes into it any more.
+    await archiveFormer();
+    for (let first = true; ; first = false) {
+      news.reset();
+      const waiting = await inventory.unarchived();
+      // Looked for when there is nothing else to do.
+      if (first || waiting.length === 0) await clearStale();
+      const stored = (segment: string, { storedSize }: WalRecord): void => {
+        segments += 1;
+        storedBytes += storedSize;
+        deps.archived(segment, storedSize);
+        logger.debug(`archived segment ${segment}`, { segment, stored: storedSize });
+      };
+      await workThrough(inventory, waiting, archive, stored, deps.around);
       if (failure !== undefined) throw toMonetaError(failure);
       deps.caughtUp?.();
       if (!(await news.wait(options.idleMs, clock, signal))) return { segments, storedBytes };
@@ -126,6 +170,21 @@ export async function runArchiver(options: ArchiverOptions, deps: ArchiverDepend
     news.close();
     await shaper.close();
   }
+}
+
+async function openFormer(storage: Storage, server: string, id: string): Promise<WalInventory | undefined> {
+  const layout = serverLayout(server, id);
+  const identity = (await openServerIdentity(storage, layout).read()) ?? (await identityOfStoredWal(storage, layout));
+  return identity === undefined ? undefined : openWalInventory(storage, layout, identity.segmentSize);
+}
+
+/** Names of the segments that are there as they were being received, and in no later form. */
+async function unfinishedIn(inventory: WalInventory): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { segment, form, suffix } of inventory.files()) {
+    if (form === "partial" && suffix === ".partial" && (await inventory.find(segment))?.form === "partial") found.push(segment);
+  }
+  return found.sort();
 }
 
 interface Shaper {

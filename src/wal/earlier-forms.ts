@@ -4,7 +4,7 @@
  */
 import type { KeyRing } from "../encryption/index.ts";
 import { readStoredFile, type HashAlgorithm } from "../pipeline/index.ts";
-import { archivedSuffixes, hashStoredFile, repositoryErrors, serverLayout, type WalInventory, type WalRecord } from "../repository/index.ts";
+import { archivedSuffixes, hashStoredFile, repositoryErrors, type WalInventory, type WalRecord } from "../repository/index.ts";
 import { storageErrors, type Storage } from "../storage/index.ts";
 import { walErrors } from "./errors.ts";
 
@@ -19,7 +19,7 @@ export interface EarlierFormsOptions {
 }
 
 const rawPath = (segment: string, { inventory, unnamed }: EarlierFormsOptions): string =>
-  unnamed?.path ?? serverLayout(inventory.server).walFile(segment);
+  unnamed?.path ?? inventory.layout.walFile(segment);
 
 /**
  * The record of the segment when its recorded form is there and reads back as the raw segment: only the removal of the
@@ -28,8 +28,12 @@ const rawPath = (segment: string, { inventory, unnamed }: EarlierFormsOptions): 
 export async function recordedForm(segment: string, options: EarlierFormsOptions): Promise<WalRecord | undefined> {
   const record = await lookUp(segment, options.inventory);
   if (record === undefined || record.suffix === "") return undefined;
+  if (isOfPartial(record)) {
+    await refuseOtherBeginning(segment, record, options);
+    return undefined;
+  }
   const { storage, inventory } = options;
-  const layout = serverLayout(inventory.server);
+  const layout = inventory.layout;
   const path = layout.walFile(segment + record.suffix);
   if ((await storage.stat(path)) === undefined) return undefined;
   const received = await hashStoredFile(storage, rawPath(segment, options), record.hash);
@@ -37,8 +41,16 @@ export async function recordedForm(segment: string, options: EarlierFormsOptions
   return (await digestOf(path, options, record)) === received ? record : undefined;
 }
 
+/** What a cluster ended with that was none of this server's for a while; see `archivePartial`. */
+export const isOfPartial = ({ suffix }: WalRecord): boolean => suffix.startsWith(".partial");
+
+async function refuseOtherBeginning(segment: string, { hash, plainDigest, plainSize, suffix }: WalRecord, options: EarlierFormsOptions): Promise<void> {
+  const begins = await hashStoredFile(options.storage, rawPath(segment, options), hash, plainSize);
+  if (begins !== plainDigest) throw conflict(segment, suffix);
+}
+
 /** Without a readable record a segment is archived anew, which gives it one. */
-async function lookUp(segment: string, inventory: WalInventory): Promise<WalRecord | undefined> {
+export async function lookUp(segment: string, inventory: WalInventory): Promise<WalRecord | undefined> {
   try {
     return await inventory.lookup(segment);
   } catch (error) {
@@ -53,7 +65,7 @@ async function lookUp(segment: string, inventory: WalInventory): Promise<WalReco
  */
 export async function earlierForms(segment: string, options: EarlierFormsOptions): Promise<string[]> {
   const { storage, inventory, hash } = options;
-  const layout = serverLayout(inventory.server);
+  const layout = inventory.layout;
   const found: string[] = [];
   for (const suffix of archivedSuffixes) if ((await storage.stat(layout.walFile(segment + suffix))) !== undefined) found.push(suffix);
   if (found.length === 0) return found;

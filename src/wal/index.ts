@@ -7,6 +7,7 @@ export { runSlotHolder, type HoldDependencies, type StoredElsewhere } from "./ho
 export { runSecondCopy, type SecondCopyDependencies, type SecondCopyOptions, type SecondCopyResult } from "./second-copy.ts";
 export { pruneSecondCopy } from "./second-copy-prune.ts";
 export { runArchiver, type SegmentHooks, type ArchiverDependencies, type ArchiverKeys, type ArchiverOptions, type ArchiverResult } from "./archiver.ts";
+export type { ReceivingAt } from "./stale-partial.ts";
 export { acceptLineage, type AcceptedLineage, type LineageOptions } from "./accept-lineage.ts";
 export { pushWal } from "./push-wal.ts";
 export type { PushedWal, WalPush, WalPushDependencies } from "./push-options.ts";

@@ -61,9 +61,10 @@ export async function findStartPoint(inventory: WalInventory, server: ServerPosi
       return { timeline: child, start, existingEnd: start, durable: left, ...surplus };
     }
     // A partial one can be full: the receiver was killed right before it gave the segment its final name.
-    const partial = end.location.form === "partial";
-    const start = partial ? parseSegmentName(end.location.segment, segmentSize).start : end.lsn;
-    return { timeline, start, existingEnd: partial ? end.lsn : start, durable: end.lsn };
+    const { form, segment, suffix } = end.location;
+    const start = form === "partial" ? parseSegmentName(segment, segmentSize).start : end.lsn;
+    // One that got another form while its cluster was none of this server's is received anew.
+    return { timeline, start, existingEnd: suffix === ".partial" ? end.lsn : start, durable: end.lsn };
   }
   const begin = timelineBegin(history, history.timeline) ?? server.xlogpos;
   // A slot can point to an ancestor's WAL; without anything stored there is no reason to go back before the present timeline.

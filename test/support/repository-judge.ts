@@ -21,7 +21,7 @@ export async function judgeBackup(directory: string): Promise<readonly string[]>
 
 /** Names of the complete segments in a WAL directory, in whatever form, in order and each once. */
 export async function segmentsIn(directory: string): Promise<string[]> {
-  const names = (await readdir(directory)).flatMap((name) => /^([0-9A-F]{24})(?:\.zstd)?$/.exec(name)?.[1] ?? []);
+  const names = (await readdir(directory)).flatMap((name) => /^([0-9A-F]{24})(?:\.zstd(?:\.aes)?)?$/.exec(name)?.[1] ?? []);
   return [...new Set(names)].sort();
 }
 

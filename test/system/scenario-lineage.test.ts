@@ -24,7 +24,7 @@ beforeAll(async () => {
   cluster = await createCluster(initial);
   daemon = await createDaemon({
     servers: [{ name: "primary", cluster, settings: { wal_shipping: "$SHIPPING" } }],
-    settings: { retention: "count:1", retention_interval: 2_000_000 },
+    settings: { retention: "count:1", retention_interval: 2_000_000, encryption: "aes" },
     start: false,
   });
   shipping = join(daemon.root, "second");
@@ -77,7 +77,7 @@ async function swapClusters(): Promise<void> {
 /** What is archived in the repository is in the second copy too, under the same path, and nothing else of that kind. */
 async function shipped(...path: readonly string[]): Promise<void> {
   const archivedIn = async (root: string): Promise<string> =>
-    (await readdir(join(root, "primary", ...path)).catch(() => [])).filter((name) => /^[0-9A-F]{24}\.zstd$/.test(name)).sort().join();
+    (await readdir(join(root, "primary", ...path)).catch(() => [])).filter((name) => /^[0-9A-F]{24}\.zstd\.aes$/.test(name)).sort().join();
   await waitFor("the second copy has what is archived", async () => {
     const there = await archivedIn(daemon.baseDir);
     return there !== "" && there === (await archivedIn(shipping));
@@ -105,6 +105,8 @@ it("a server that became another cluster is received when it is accepted, and bo
   const first = await backup([1, 2]);
   await insertMarkers(cluster, 3, 3);
   await cluster.sql("SELECT pg_switch_wal()");
+  // In a segment that will never be complete.
+  await insertMarkers(cluster, 4, 4);
 
   await replaceCluster();
   const present = await identifierOf();
@@ -130,16 +132,21 @@ it("a server that became another cluster is received when it is accepted, and bo
   expect(await problems()).toEqual(["LINEAGE_WITHOUT_BACKUP"]);
   expect((await daemon.cli(["lineage", "primary", "accept"])).json?.Outcome).toMatchObject({ Code: "WAL_LINEAGE_REFUSED" });
 
+  // Not even its last segment, which nothing will complete, stays in clear.
+  await waitFor("nothing of it is in clear", async () => (await readdir(repository("lineages", old, "wal"))).every((name) => /\.aes$|\.backup$/.test(name)), {
+    seen: () => daemon.log().slice(-2000),
+  });
+  expect((await readdir(repository("lineages", old, "wal"))).filter((name) => name.endsWith(".partial.zstd.aes"))).toHaveLength(1);
   // The old one is all there is: it is whole, and its WAL is that of its own place, also for restore_command.
   expect(await ask(daemon, "verify", "primary", first)).toMatchObject({ Restorable: true });
-  expect(await restored(["newest"])).toEqual([1, 2, 3]);
+  expect(await restored(["newest"])).toEqual([1, 2, 3, 4]);
 
   const second = await backup([11, 12]);
   expect(await problems()).toEqual([]);
   const walOfNew = await segmentsIn(repository("wal"));
   expect(walOfNew.filter((name) => walOfOld.includes(name))).not.toEqual([]);
   expect(await restored(["newest"])).toEqual([11, 12]);
-  expect(await restored(["--copy-wal", first], ["--offline", "-D", daemon.configDir])).toEqual([1, 2, 3]);
+  expect(await restored(["--copy-wal", first], ["--offline", "-D", daemon.configDir])).toEqual([1, 2, 3, 4]);
 
   // The second copy keeps them apart as well.
   await shipped("wal");
@@ -149,11 +156,11 @@ it("a server that became another cluster is received when it is accepted, and bo
   await swapClusters();
   expect(await ask(daemon, "lineage", "primary", "accept", old)).toMatchObject({ Accepted: { From: present, To: old, Returned: true } });
   await daemon.waitUntilStreaming("primary");
-  await insertMarkers(cluster, 4, 4);
+  await insertMarkers(cluster, 5, 5);
   await cluster.sql("SELECT pg_switch_wal()");
   await waitFor("all of it is received", async () => (await cluster.value("SELECT bool_and(flush_lsn >= pg_current_wal_flush_lsn()) FROM pg_stat_replication")) === "t");
   expect(await serverStatus(daemon, "primary")).toMatchObject({ Lineage: old, FormerLineages: 1, Gaps: 0 });
-  expect(await restored(["--copy-wal", first])).toEqual([1, 2, 3, 4]);
+  expect(await restored(["--copy-wal", first])).toEqual([1, 2, 3, 4, 5]);
   expect(await restored(["--copy-wal", second])).toEqual([11, 12]);
   await shipped("wal");
   await shipped("lineages", present, "wal");

@@ -1,8 +1,9 @@
 /** Which WAL goes, and that a run which was stopped is finished by the next one. */
 import { describe, expect, it } from "vitest";
 import { lsn, timelineId, type Lsn, type TimelineHistory } from "../../../src/postgres/index.ts";
-import { openWalInventory, serverLayout, type WalRange } from "../../../src/repository/index.ts";
+import { openServerIdentity, openWalInventory, serverLayout, type WalRange } from "../../../src/repository/index.ts";
 import { unneededWal } from "../../../src/retention/index.ts";
+import { surveyWal } from "../../../src/retention/wal-survey.ts";
 import { eachTestHasARepository } from "../repository/test-repository.ts";
 import { entry, segmentSize, type Wish } from "./backups.ts";
 
@@ -113,5 +114,25 @@ describe("what was pruned", () => {
       complete: false,
       reason: "it is not in the repository",
     });
+  });
+
+  it("goes with everything that lies beside its segment", async () => {
+    const layout = serverLayout("primary");
+    await openServerIdentity(repository.storage, "primary").write({ systemIdentifier: "7412345678901234567", segmentSize });
+    const name = (number: number): string => `0000000100000000${number.toString(16).toUpperCase().padStart(8, "0")}`;
+    const suffixes = [".zstd", ".partial", ".partial.pushed", ".partial.unsynced", ".partial.unsynced-2", ".partial.zstd.aes", ".00000028.backup"];
+    for (const number of [5, 20]) for (const suffix of suffixes) await repository.put(layout.walFile(name(number) + suffix), "x");
+    await repository.put(layout.walFile(`${name(5)}.strange`), "x");
+    const recent = backup({ segment: 20 });
+    const survey = await surveyWal({
+      storage: repository.storage,
+      layout,
+      abandoned: false,
+      kept: [recent],
+      recovery: [recent],
+      inUse: [],
+      youngerThan: () => Infinity,
+    });
+    expect(survey.files.map((file) => file.name).sort()).toEqual(suffixes.map((suffix) => name(5) + suffix).sort());
   });
 });
