@@ -54,6 +54,12 @@ export const walPush: readonly string[] = [
   "It needs no daemon, but the repository must have been made by one. It ends with 0 only when the file is durable in the repository in its final form, or was before with the same content; with 71 when another content is stored, which stays as it is, and is shown by `status`; with another status up to 125 for everything else. PostgreSQL keeps the file then, and tries again. doc/manual/operation.md has more.",
 ];
 
+/** As test/system/wal-push.test.ts has PostgreSQL call it. */
+export const walPushExamples: readonly { readonly text: string; readonly line: string }[] = [
+  { text: "In `postgresql.conf`, where the server and the repository are on one machine and of one account:", line: "archive_command = 'moneta-cli wal-push primary %p'" },
+  { text: "From another machine:", line: "archive_command = 'ssh moneta@backup moneta-cli wal-push --stdin primary %f < %p'" },
+];
+
 /** What a status means, whichever the command. */
 export const generalStatuses: readonly (readonly [status: string, meaning: string])[] = [
   ["0", "done"],

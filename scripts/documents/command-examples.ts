@@ -72,6 +72,7 @@ export const examples: readonly Example[] = [
       "",
       "LABEL           AGE  TYPE   STORED  RESTORED      WAL  TL  STATE",
       "20261120083824  4 s  full  3.37 MB   22.0 MB  16.0 MB   1  valid, retained",
+      "# 20261120083824: why: before the upgrade",
     ],
   },
   {
@@ -148,6 +149,7 @@ export const examples: readonly Example[] = [
       "20261120083836   4 s  full  3.37 MB   22.0 MB  16.0 MB   1  valid",
       "20261120083824  16 s  full  3.37 MB   22.0 MB  48.0 MB   1  valid, retained",
       "1 of 2 verified, the longest ago 11 s ago (20261120083824)",
+      "# 20261120083824: why: before the upgrade",
     ],
   },
   {
@@ -353,6 +355,8 @@ export const examples: readonly Example[] = [
       "  20261120083824  1 min  3.37 MB   22.0 MB  48.0 MB   1  valid, retained",
       "  20261120083836   50 s  3.37 MB   22.0 MB  16.0 MB   1  valid",
       "  2 of 2 verified, the longest ago 57 s ago (20261120083824)",
+      "  1 of 2 proven by a drill, the last …",
+      "  # 20261120083824: why: before the upgrade",
     ],
   },
   {

@@ -1,5 +1,5 @@
 /** doc/man/moneta-cli-<command>.1: a page for each command that can be used. */
-import { generalStatuses, availableCommands, type DescribedCommand } from "./command-content.ts";
+import { generalStatuses, availableCommands, walPush, walPushExamples, type DescribedCommand } from "./command-content.ts";
 import { examples, type Example } from "./command-examples.ts";
 import { everyCommand, statusesOf } from "./command-notes.ts";
 import { roffMarked, roffText } from "./roff.ts";
@@ -78,10 +78,35 @@ function page(command: DescribedCommand): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** PostgreSQL calls it, not people, and no daemon answers it: it is not in the table of commands. */
+function walPushPage(): string {
+  const lines = [
+    `.TH ${roffText(pageName("wal-push").toUpperCase())} 1 "" "Moneta" "Moneta manual"`,
+    ".SH NAME",
+    `${roffText(pageName("wal-push"))} \\- takes a file of pg_wal into the repository: an archive_command`,
+    ".SH SYNOPSIS",
+    "\\fBmoneta\\-cli\\fP wal\\-push [-D directory] [--stdin] [server] file",
+    ".SH DESCRIPTION",
+    ...walPush.map(roffMarked).flatMap((text, index) => (index === 0 ? [text] : [".PP", text])),
+    ".SH EXAMPLES",
+    ...walPushExamples.flatMap(({ text, line }) => [".PP", roffMarked(text), ".PP", ".RS 4", ".nf", `\\&${roffText(line)}`, ".fi", ".RE"]),
+    ".SH EXIT STATUS",
+    ...entry("0", "the file is durable in the repository, or was before with the same content."),
+    ...entry("71", "another content is stored under its name: WAL_SEGMENT_CONFLICT."),
+    ...entry("1 to 125", "anything else; PostgreSQL keeps the file and tries again."),
+    ".PP",
+    "doc/ERRORS.md says what to do about each.",
+    ".SH SEE ALSO",
+    "\\fBmoneta\\-cli\\fP(1), \\fBmoneta\\fP(1), \\fBpgmoneta.conf\\fP(5)",
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
 /** The pages by their path from the root of the project. */
-export const commandPages: Readonly<Record<string, () => string>> = Object.fromEntries(
-  availableCommands.map((command) => [`doc/man/${pageName(command.name)}.1`, () => page(command)]),
-);
+export const commandPages: Readonly<Record<string, () => string>> = {
+  ...Object.fromEntries(availableCommands.map((command) => [`doc/man/${pageName(command.name)}.1`, () => page(command)])),
+  [`doc/man/${pageName("wal-push")}.1`]: walPushPage,
+};
 
 /** What moneta-cli(1) refers to. */
-export const commandPageNames: readonly string[] = availableCommands.map(({ name }) => pageName(name));
+export const commandPageNames: readonly string[] = [...availableCommands.map(({ name }) => pageName(name)), pageName("wal-push")];

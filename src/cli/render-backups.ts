@@ -104,10 +104,11 @@ export function backupTable(backups: readonly JsonObject[], now: number): string
     remarksOn(backup).flatMap((remark) => wrap(`${textIn(backup, "Backup") ?? "?"}: ${remark}`, 76, "! ", "  ")),
   );
   const comments = backups.flatMap((backup) => {
-    const lines = commentLines(textIn(backup, "Comments"));
+    const parent = textIn(backup, "IncrementalParent");
+    const lines = [...(parent === undefined ? [] : [`incremental on ${parent}`]), ...commentLines(textIn(backup, "Comments"))];
     return lines.length === 0 ? [] : wrap(`${textIn(backup, "Backup") ?? "?"}: ${lines.join("; ")}`, 76, "# ", "  ");
   });
-  return [...table, ...verifiedLines(backups, now), ...remarks, ...comments];
+  return [...table, ...verifiedLines(backups, now), ...provenLines(backups, now), ...remarks, ...comments];
 }
 
 /** Which backups were read back, in one sentence; nothing where none was. */
@@ -120,6 +121,17 @@ function verifiedLines(backups: readonly JsonObject[], now: number): string[] {
   const oldest = read.reduce((first, each) => (each.time < first.time ? each : first));
   const since = `${formatAge(Math.max(0, now - oldest.time))} ago (${oldest.label})`;
   return wrap(`${read.length} of ${backups.length} verified, the longest ago ${since}`, 78);
+}
+
+/** Which backups drills proved. */
+function provenLines(backups: readonly JsonObject[], now: number): string[] {
+  const proven = backups.flatMap((backup) => {
+    const time = timeIn(backup, "ProvenAt");
+    return time === undefined ? [] : [{ label: textIn(backup, "Backup") ?? "?", time }];
+  });
+  const last = proven.reduce<(typeof proven)[number] | undefined>((newest, each) => (newest === undefined || each.time > newest.time ? each : newest), undefined);
+  if (last === undefined) return [];
+  return wrap(`${proven.length} of ${backups.length} proven by a drill, the last ${formatAge(Math.max(0, now - last.time))} ago (${last.label})`, 78);
 }
 
 /** `list-backup`. */

@@ -26,10 +26,12 @@ import {
   restoreResponse,
   statusDetailsResponse,
   statusResponse,
+  verifyResponse,
 } from "../../../src/management/index.ts";
 import type { CommandName, JobSummary, JsonObject } from "../../../src/management/index.ts";
 import { category, readCapture } from "../management/captures.ts";
-import { details, newer, older, primary, repository, server } from "../management/facts.ts";
+import { createFileList } from "../../../src/verify/index.ts";
+import { details, newer, older, primary, repository, server, verified } from "../management/facts.ts";
 
 const now = Date.UTC(2026, 10, 20, 12);
 
@@ -176,6 +178,20 @@ describe("text for people", () => {
       "! 20261120090138: 3 pages of the source had a wrong checksum",
       "! 20261120090136: its backup.info cannot be read",
     ]);
+  });
+
+  it("shows what was proven, what a backup rests on and what people wrote to it, and of a verification how many are not named", () => {
+    const backups = [{ ...older, comments: "why|before the upgrade,who|ada", provenAt: now - 7_200_000 }, { ...newer, parent: older.label }];
+    const lines = text("list-backup", listBackupResponse(primary, backups)).split("\n");
+    expect(lines).toContain("1 of 2 proven by a drill, the last 2 h ago (20261120090136)");
+    expect(lines.slice(-2)).toEqual(["# 20261120090136: why: before the upgrade; who: ada", "# 20261120090138: incremental on 20261120090136"]);
+    const shown = verifyResponse({ ...verified, allCount: 100_001 });
+    expect(shown).toMatchObject({ NumberOfAll: 100_001 });
+    expect(text("verify", shown)).toMatch(/^warning: 100001 files are as they were stored; an answer names 2 of them/m);
+    expect(verifyResponse(verified)).toMatchObject({ NumberOfAll: 2, Warnings: [] });
+    const list = createFileList(2);
+    for (const path of ["a", "b", "c"]) list.add({ path, digest: "" });
+    expect([list.count, list.named.map(({ path }) => path)]).toEqual([3, ["a", "b"]]);
   });
 
   it("says what to do where there is no backup", () => {
