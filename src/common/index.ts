@@ -17,5 +17,6 @@ export * from "./output-file.ts";
 export * from "./room.ts";
 export * from "./semaphore.ts";
 export * from "./state-machine.ts";
+export * from "./weighted-tasks.ts";
 export * from "./worker-module.ts";
 export * from "./young-collection.ts";

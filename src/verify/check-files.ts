@@ -1,5 +1,5 @@
 /** Reads every file of a backup as a restore does: one pass over its entries, several files at the same time. */
-import { createSemaphore, throwIfAborted, type Clock } from "../common/index.ts";
+import { createWeightedTasks, type Clock } from "../common/index.ts";
 import { createFileChecker, type FileChecker } from "../pipeline/index.ts";
 import {
   backupFiles,
@@ -46,20 +46,12 @@ export interface CheckedFiles {
 /** Checks all of them. Throws what says nothing about a file: a missing key, the end of the job. */
 export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
   const { source, findings, resume, signal } = check;
-  const stop = new AbortController();
-  const all = AbortSignal.any([signal, stop.signal]);
   const permits = Math.max(1, check.workers) * 4;
-  const semaphore = createSemaphore(permits);
+  const tasks = createWeightedTasks(permits, signal);
   const checker = createFileChecker({ threads: Math.max(1, check.workers) });
-  const running = new Set<Promise<void>>();
   const sums = { files: resume?.files ?? 0, bytes: resume?.bytes ?? 0, skipped: 0 };
   let told = { at: check.clock.monotonic(), cost: 0 };
   let number = 0;
-  let failure: { readonly error: unknown } | undefined;
-
-  const rethrow = (): void => {
-    if (failure !== undefined) throw failure.error;
-  };
 
   /** Nothing may be under way: a state is that everything before it is done. What could not be read is not. */
   const tell = async (): Promise<void> => {
@@ -70,24 +62,6 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
   };
   const isDue = (): boolean =>
     check.pace === undefined ? told.cost >= statesEvery : check.clock.monotonic() - told.at >= statesEveryMs;
-
-  const start = (file: IndexedFile, member: BackupSource, weight: number): void => {
-    const task = checkFile(check, { ...member, signal: all }, checker, file, weight)
-      .then(() => {
-        sums.files += 1;
-        sums.bytes += file.size;
-        check.done(file.size);
-      })
-      .catch((error: unknown) => {
-        failure ??= { error };
-        stop.abort(error);
-      })
-      .finally(() => {
-        semaphore.release(weight);
-        running.delete(task);
-      });
-    running.add(task);
-  };
 
   /** The proof of another backup is of its file: it says nothing of one that has taken the place of a further name of it. */
   const isProven = async (file: IndexedFile, { server, info, storage }: BackupSource): Promise<boolean> => {
@@ -103,36 +77,37 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
   };
 
   const take = async (file: IndexedFile, member: BackupSource): Promise<void> => {
-    rethrow();
+    tasks.check();
     if (await isProven(file, member)) {
       sums.skipped += 1;
       check.done(file.size);
       return;
     }
     if (isDue()) {
-      await Promise.all(running);
-      rethrow();
+      await tasks.idle();
+      tasks.check();
       await tell();
     }
     const weight = Math.min(permits / 2, Math.max(1, file.chunks.length));
-    await semaphore.acquire(weight, all);
     told.cost += file.storedSize + fileCost;
-    start(file, member, weight);
+    await tasks.start(weight, async () => {
+      await checkFile(check, { ...member, signal: tasks.signal }, checker, file, weight);
+      sums.files += 1;
+      sums.bytes += file.size;
+      check.done(file.size);
+    });
   };
 
   try {
-    await check.contents(async (entry, member) => {
-      if (entry.kind === "file" && number >= (resume?.entries ?? 0)) await take(entry, member);
-      number += 1;
-    });
-  } catch (error) {
-    failure ??= { error };
-    stop.abort(error);
+    await tasks.run(() =>
+      check.contents(async (entry, member) => {
+        if (entry.kind === "file" && number >= (resume?.entries ?? 0)) await take(entry, member);
+        number += 1;
+      }),
+    );
+  } finally {
+    await checker.close();
   }
-  await Promise.all(running);
-  await checker.close();
-  throwIfAborted(signal);
-  rethrow();
   await tell();
   return sums;
 }
