@@ -2,7 +2,7 @@
  * Retention with a real server: what it says it does, what it leaves can be restored, and killed at any instant it
  * leaves a repository whose catalog and files agree (E05 to E08).
  */
-import { readFile, readdir, writeFile } from "node:fs/promises";
+import { readFile, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
@@ -64,7 +64,21 @@ async function restored(label: string, position?: string): Promise<readonly numb
   return found;
 }
 
+/** Bytes of the stored files of all backups, each counted once whatever names it has. */
+async function bytesOnDisk(): Promise<number> {
+  const files = new Map<number, number>();
+  for (const label of await labelsOnDisk()) {
+    for (const entry of await readdir(repository("backup", label, "data"), { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const { ino, size } = await stat(join(entry.parentPath, entry.name));
+      files.set(ino, size);
+    }
+  }
+  return [...files.values()].reduce((sum, size) => sum + size, 0);
+}
+
 interface Answer {
+  readonly FreedSize: number;
   readonly NumberOfDeleted: number;
   readonly Backups: readonly { readonly Backup: string; readonly Action: string; readonly Reason: string }[];
   readonly WAL: readonly { readonly Files: number }[];
@@ -123,12 +137,18 @@ describe("retention", () => {
     expect(offline.json?.Response["Backups"]).toEqual(preview.Backups);
     expect(offline.json?.Response["WAL"]).toEqual(preview.WAL);
     expect([await labelsOnDisk(), await segmentsIn(repository("wal"))]).toEqual(before);
+    expect(offline.json?.Response["FreedSize"]).toBe(preview.FreedSize);
+    expect((await daemon.cli(["retention", "--dry-run", "primary"], { format: "text" })).stdout).toMatch(/2 backups would go \(.* freed\)/);
+    const stored = await bytesOnDisk();
 
     const done = await retention();
     expect(done.Backups).toEqual(preview.Backups);
     expect(done.WAL).toEqual(preview.WAL);
     expect(actions(done)).toEqual(["delete", "delete", "keep", "keep"]);
     expect(await labelsOnDisk()).toEqual(labels.slice(2));
+    // Most files have names in backups that stay.
+    expect(stored - (await bytesOnDisk())).toBe(preview.FreedSize);
+    expect(done.FreedSize).toBe(preview.FreedSize);
     expect(await listed()).toEqual(labels.slice(2));
     // From the first segment of the oldest backup on everything is there, and nothing before it.
     const firstSegment = String((await ask(daemon, "info", "primary", labels[2] ?? ""))["WAL"]);
