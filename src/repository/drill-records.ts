@@ -136,6 +136,17 @@ export function drillsOf(
   };
 }
 
+/** Labels of the backups whose last drill failed. */
+export function failedDrills(records: readonly DrillRecord[]): ReadonlySet<string> {
+  const failed = new Set<string>();
+  for (const { label, outcome } of records) {
+    if (label === null) continue;
+    if (outcome === "failed") failed.add(label);
+    else failed.delete(label);
+  }
+  return failed;
+}
+
 const isNullOr = <T>(is: (value: unknown) => value is T, value: unknown): value is T | null =>
   value === null || is(value);
 const isCheck = (value: unknown): value is DrillCheck => value === null || value === "passed" || value === "failed";

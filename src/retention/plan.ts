@@ -16,6 +16,8 @@ export interface RetentionFacts {
   readonly minimum: number;
   /** Labels that a running or waiting job works with. */
   readonly inUse?: ReadonlySet<string>;
+  /** Labels of backups whose last drill failed: they are no reason for an older one to go that may be better. */
+  readonly doubtful?: ReadonlySet<string>;
 }
 
 export interface Decision {
@@ -89,11 +91,16 @@ function clusterMarks(
   usable: readonly BackupInfo[],
   policy: RetentionPolicy,
   now: number,
-  { minimum }: RetentionFacts,
+  { minimum, doubtful = new Set() }: RetentionFacts,
 ): Mark[] {
   const newest = usable
     .slice(-1)
     .map(({ label }): Mark => ({ label, rule: "newest", text: "the newest valid one", recovery: true }));
+  const sound = usable
+    .filter(({ label }) => !doubtful.has(label))
+    .slice(-1)
+    .filter(({ label }) => label !== newest[0]?.label)
+    .map(({ label }): Mark => ({ label, rule: "newest", text: "the newest one of which no drill failed", recovery: true }));
   const copies = newestCopies(usable, Math.max(1, minimum)).map(({ label }): Mark => ({
     label,
     rule: "minimum",
@@ -103,6 +110,7 @@ function clusterMarks(
   return [
     ...policyMarks(usable, policy, now),
     ...newest,
+    ...sound,
     ...(minimum > 1 ? copies : copies.filter(({ label }) => label !== newest[0]?.label)),
   ];
 }

@@ -1,7 +1,7 @@
 /** The procedure: look, decide, take all that goes out of view at once, then remove its bytes. */
 import { messageOf, throwIfAborted, toMonetaError, type Clock } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
-import { hideBackup, openCatalog, removeHiddenBackup, takeOverLinks } from "../repository/index.ts";
+import { failedDrills, hideBackup, openCatalog, openDrillRecords, removeHiddenBackup, takeOverLinks } from "../repository/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { retentionErrors } from "./errors.ts";
 import { planRetention, type RetentionPlan } from "./plan.ts";
@@ -108,7 +108,9 @@ async function decide(
 ): Promise<RetentionPlan> {
   const entries = await openCatalog(storage, server).entries();
   const used = new Set(inUse.all ? entries.map(({ label }) => label) : inUse.backups);
-  return planRetention(entries, policy, now, { minimum, inUse: used });
+  // A history that cannot be read says nothing against any backup; the daemon says so.
+  const doubtful = failedDrills((await openDrillRecords(storage, server).read()) ?? []);
+  return planRetention(entries, policy, now, { minimum, inUse: used, doubtful });
 }
 
 /** Out of view; its bytes are still there. */

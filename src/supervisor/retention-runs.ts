@@ -7,7 +7,7 @@ import { messageOf, type Clock } from "../common/index.ts";
 import type { JobRequest, RepositoryUse } from "../ipc/index.ts";
 import type { Logger } from "../log/index.ts";
 import { lsn, parseLsn, timelineId } from "../postgres/index.ts";
-import type { CatalogEntry, WalRange } from "../repository/index.ts";
+import { failedDrills, type CatalogEntry, type WalRange } from "../repository/index.ts";
 import { planRetention, unneededWal, type RetentionPlan } from "../retention/index.ts";
 import { repositoryUse } from "./backups-in-use.ts";
 import type { CatalogCache } from "./catalog-cache.ts";
@@ -95,6 +95,7 @@ export function createRetentionRuns(options: RetentionRunsOptions): RetentionRun
     return planRetention(entries, retentionPolicyOf(server.options), clock.now(), {
       minimum: server.options.retentionMinimum,
       inUse: new Set(use?.backups),
+      doubtful: failedDrills(server.drills),
     });
   }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import {
   drillsOf,
+  failedDrills,
   newestProven,
   openDrillRecords,
   openRepositoryStorage,
@@ -62,6 +63,8 @@ it("the newest moment counts, not the newest drill; a backup is flagged while it
   expect(newestProven(all)?.id).toBe("a");
   expect(drillsOf("20261129000000", all)).toMatchObject({ provenAt: 20, drillFailure: "an index" });
   expect(drillsOf("20261129000000", [...all, record({ id: "e", ended: 40 })])).toEqual({ provenAt: 40 });
+  expect(failedDrills(all).has("20261129000000")).toBe(true);
+  expect(failedDrills([...all, record({ id: "e", ended: 40 })]).has("20261129000000")).toBe(false);
   expect(newestProven([])).toBeUndefined();
 });
 

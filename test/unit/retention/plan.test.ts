@@ -36,6 +36,17 @@ describe("the plan", () => {
     expect(more.get(entries[0]?.label ?? "")?.reason).toBe("the backup of 2026");
   });
 
+  it("keeps, beside the newest, the newest of which no drill failed (F04)", () => {
+    const entries = [aged(4), aged(3), aged(2), aged(1)];
+    const [, second, third, last] = labels(entries);
+    const doubtful = new Set([third ?? "", last ?? ""]);
+    const decisions = decide(entries, { kind: "count", copies: 1 }, { doubtful });
+    expect(going(decisions)).toEqual([entries[0]?.label, third]);
+    expect(decisions.get(second ?? "")).toMatchObject({ reason: "the newest one of which no drill failed", recovery: true });
+    expect(going(decide(entries, { kind: "count", copies: 1 }, { doubtful: new Set(labels(entries)) }))).toHaveLength(3);
+    expect(going(decide(entries, { kind: "count", copies: 1 }, { doubtful: new Set([third ?? ""]) }))).toHaveLength(3);
+  });
+
   it("takes the newest of the first day of a period, else of the nearest day", () => {
     const monday = (hour: number): CatalogEntry => entry({ at: Date.UTC(2026, 10, 9, hour) });
     const entries = [monday(1), monday(20), entry({ at: Date.UTC(2026, 10, 11, 3) }), aged(0.1)];
