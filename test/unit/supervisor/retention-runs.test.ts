@@ -20,6 +20,7 @@ function setUp() {
     wal: { stretches: [] },
     state: () => ({ walSegmentSize: 0, timeline: 1 }),
     lineages: noLineages,
+    drills: [],
   } as unknown as SupervisedServer;
   const runs = createRetentionRuns({
     servers: [server],
