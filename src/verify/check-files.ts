@@ -1,5 +1,5 @@
 /** Reads every file of a backup as a restore does: one pass over its entries, several files at the same time. */
-import { createWeightedTasks, type Clock } from "../common/index.ts";
+import { createWeightedTasks, throwIfAborted, type Clock } from "../common/index.ts";
 import { createFileChecker, type FileChecker } from "../pipeline/index.ts";
 import {
   backupFiles,

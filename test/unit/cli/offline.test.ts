@@ -71,7 +71,7 @@ function operations(behaviour: Partial<OfflineOperations> = {}): Opened {
     planRetention: () =>
       Promise.resolve({
         identity: primary,
-        retention: { policy: "7", minimum: 1, dryRun: true, decisions: [], wal: [], warnings: [] },
+        retention: { policy: "7", minimum: 1, dryRun: true, decisions: [], wal: [], freedBytes: 0, freedAtMost: false, warnings: [] },
       }),
     restore: (request) => {
       const { onProgress, signal, ...facts } = request;
