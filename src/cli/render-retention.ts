@@ -29,7 +29,7 @@ export function renderRetention(response: JsonObject): string[] {
     }),
     ...(backups.length === 0 ? ["  no backups"] : []),
     "",
-    `${counted(going.length, "backup")} ${verb}${freed}, ${wal.length === 0 ? "no WAL" : walSum(wal)}${dryRun ? "; nothing was removed." : "."}`,
+    ...wrap(`${counted(going.length, "backup")} ${verb}${freed}, ${wal.length === 0 ? "no WAL" : walSum(wal)}${dryRun ? "; nothing was removed." : "."}`, 78),
     ...wal.map(
       (range) =>
         `  WAL of ${lineageOf(range)}timeline ${numberIn(range, "Timeline") ?? "?"} from ${textIn(range, "From") ?? "?"} to ${textIn(range, "To") ?? "?"}: ` +
