@@ -7,7 +7,15 @@
 import type { Connection } from "./connection.ts";
 import { replicationErrors, sqlStateOf } from "./errors.ts";
 import { quoteIdentifier, quoteLiteral } from "./quoting.ts";
-import type { ServerFileFacts } from "./server-files.ts";
+
+/** What the server says of a path, links followed. */
+export interface ServerFileFacts {
+  readonly directory: boolean;
+  /** Bytes. */
+  readonly size: number;
+  /** As the server writes it; another one when the file was written meanwhile. */
+  readonly modified: string;
+}
 
 export interface ExtensionFiles {
   /** As text, in the words of the server. Throws SERVER_ERROR when there is no such file, or it is refused. */

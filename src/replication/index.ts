@@ -14,7 +14,8 @@ export type { Keepalive, StandbyStatus, WalServerState } from "./wal-message.ts"
 export { baseBackupCommand, type BaseBackupOptions } from "./base-backup-command.ts";
 export * from "./base-backup-stream.ts";
 export type { Tablespace } from "./base-backup-decoder.ts";
-export { openServerFiles, type ServerFileFacts, type ServerFiles } from "./server-files.ts";
+export type { ServerFileFacts } from "./extension-files.ts";
+export { openServerFiles, type ServerFiles } from "./server-files.ts";
 export { readPassFile } from "./pass-file.ts";
 export { readServerFacts, type FactsQuestion, type ServerFacts } from "./server-facts.ts";
 export type { ClockFacts, RoleFacts, SlotFacts, TablespaceFacts } from "./sql-facts.ts";

@@ -6,17 +6,8 @@
 import type { ConnectOptions } from "./connect-options.ts";
 import { connect, type Connection } from "./connection.ts";
 import { replicationErrors } from "./errors.ts";
-import { openExtensionFiles, type ExtensionFiles } from "./extension-files.ts";
+import { openExtensionFiles, type ExtensionFiles, type ServerFileFacts } from "./extension-files.ts";
 import { quoteIdentifier, quoteLiteral } from "./quoting.ts";
-
-/** What the server says of a path, links followed. */
-export interface ServerFileFacts {
-  readonly directory: boolean;
-  /** Bytes. */
-  readonly size: number;
-  /** As the server writes it; another one when the file was written meanwhile. */
-  readonly modified: string;
-}
 
 export interface ServerFiles {
   /** Statements that let the role read files; empty when it may. */
