@@ -80,7 +80,7 @@ beforeAll(async () => {
     settings: { receiver_timeout: "3s", receiver_status_interval: "1s" },
   });
   await daemon.waitUntilStreaming("primary");
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await daemon?.destroy();
   await standby?.destroy();
@@ -108,7 +108,7 @@ describe("a backup of a standby", () => {
     } finally {
       signalPid(checkpointer, "SIGCONT");
     }
-  }, 120_000);
+  }, 300_000);
 });
 
 describe("a server with follow", () => {

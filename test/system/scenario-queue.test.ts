@@ -2,6 +2,7 @@
  * A08: two backups of one server stand in line, and the second says for whom it waits; two servers are backed up side
  * by side; cancelling one job never hurts another. PostgreSQL's own pg_verifybackup judges what came out.
  */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
@@ -139,6 +140,8 @@ requires("pg_verifybackup").describe("backups at the same time", () => {
     await untilJobs("remote", ["running"]);
     clients.push(await startBackup("remote"));
     const [running, waiting] = await untilJobs("remote", ["running", "waiting"]);
+    // It is written down beside everything else.
+    await waitFor("both are on disk", async () => (await readFile(join(daemon.baseDir, "remote", "jobs.json"), "utf8")).split('"id"').length === 3);
     await daemon.kill9();
     for (const client of clients) expect((await client.finished).status).not.toBe(0);
     proxy.faults.silent = false;

@@ -33,12 +33,12 @@ BEGIN
   RETURN replace(encode(pg_read_binary_file(file_path), 'base64'), E'\\n', '');
 END $$;
 REVOKE ALL ON FUNCTION pgmoneta_ext_get_file(text) FROM PUBLIC;
-CREATE FUNCTION pgmoneta_ext_walk(directory text) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE FUNCTION public.pgmoneta_ext_walk(directory text) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
   entry text;
 BEGIN
   FOR entry IN SELECT directory || '/' || f FROM pg_ls_dir(directory) f LOOP
-    IF (pg_stat_file(entry)).isdir THEN RETURN QUERY SELECT pgmoneta_ext_walk(entry);
+    IF (pg_stat_file(entry)).isdir THEN RETURN QUERY SELECT public.pgmoneta_ext_walk(entry);
     ELSE RETURN NEXT entry;
     END IF;
   END LOOP;
@@ -54,7 +54,7 @@ CREATE FUNCTION pgmoneta_ext_get_files(file_path text) RETURNS text[] LANGUAGE p
 BEGIN
   IF NOT ${isSuperuser} THEN RETURN NULL; END IF;
   IF NOT (pg_stat_file(file_path)).isdir THEN RETURN ARRAY[file_path]; END IF;
-  RETURN ARRAY(SELECT pgmoneta_ext_walk(file_path));
+  RETURN ARRAY(SELECT public.pgmoneta_ext_walk(file_path));
 END $$;
 REVOKE ALL ON FUNCTION pgmoneta_ext_get_files(text) FROM PUBLIC;`;
 
@@ -144,8 +144,7 @@ describe("extra files where pgmoneta_ext is installed", () => {
     await cluster.sql("GRANT pg_read_server_files TO reader");
     const from = cluster.log().length;
     const { info, warnings } = await house.backup({ extra: [join(host, "etc"), join(host, "etc", "large.bin"), join(host, "nowhere")] });
-    expect(info.extra).toBe(`${join(host, "etc")},${join(host, "etc", "large.bin")}`);
-    expect(warnings).toHaveLength(2);
+    expect([info.extra, warnings]).toEqual([`${join(host, "etc")},${join(host, "etc", "large.bin")}`, [expect.any(String), expect.any(String)]]);
     expect(warnings.join("\n")).toMatch(/"[^"]*\/etc" is stored as pgmoneta_ext lists it, .* GRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_file/);
     expect(warnings.join("\n")).toMatch(/lacks \(a part of\) the extra path "[^"]*nowhere"/);
     const plain = join(await extract(house, info), "extra", host, "etc");
