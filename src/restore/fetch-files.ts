@@ -3,7 +3,7 @@
  * checked against everything that is known of it. pg_control gets a temporary name.
  */
 import { chmod, mkdir, symlink } from "node:fs/promises";
-import { createSemaphore, throwIfAborted } from "../common/index.ts";
+import { createWeightedTasks } from "../common/index.ts";
 import { pathToBytes } from "../postgres/index.ts";
 import { readBackupFile, readClusterEntries, storedFileFacts, type BackupSource, type ChunkIndexEntry, type IndexedFile } from "../repository/index.ts";
 import { systemCalls } from "../storage/index.ts";
@@ -35,55 +35,34 @@ const WORTH_THREADS = 64 * 1024 * 1024;
 /** Fetches everything. Throws the first error; files under way have ended by then. */
 export async function fetchFiles(options: FetchOptions): Promise<{ files: number; bytes: number }> {
   const { source, signal } = options;
-  const stop = new AbortController();
-  const all = AbortSignal.any([signal, stop.signal]);
   const place = createPlacement(options);
   // Chunks in work over all files: two large files use all workers, many small ones share them.
   const permits = Math.max(1, options.workers) * 4;
   const threads = source.storage.threads && options.bytes >= WORTH_THREADS ? openThreads(options) : undefined;
-  all.addEventListener("abort", () => threads?.stop(), { once: true });
-  const semaphore = createSemaphore(permits);
-  const running = new Set<Promise<void>>();
+  const tasks = createWeightedTasks(permits, signal);
+  tasks.signal.addEventListener("abort", () => threads?.stop(), { once: true });
   const sums = { files: 0, bytes: 0 };
-  let failure: { readonly error: unknown } | undefined;
-
-  const start = (file: IndexedFile, weight: number): void => {
-    const task = fetchFile({ ...options, source: { ...source, signal: all } }, threads, file, place.of(file.path), weight)
-      .then(() => {
-        sums.files += 1;
-        sums.bytes += file.size;
-      })
-      .catch((error: unknown) => {
-        failure ??= { error };
-        stop.abort(error);
-      })
-      .finally(() => {
-        semaphore.release(weight);
-        running.delete(task);
-      });
-    running.add(task);
-  };
 
   const take = async (entry: ChunkIndexEntry): Promise<void> => {
-    if (failure !== undefined) throw failure.error;
+    tasks.check();
     if (isOwnFile(entry.path)) return;
     await place.prepare(entry);
     if (entry.kind !== "file") return;
     const weight = Math.min(permits / 2, Math.max(1, entry.chunks.length));
-    await semaphore.acquire(weight, all);
-    start(entry, weight);
+    await tasks.start(weight, async () => {
+      await fetchFile({ ...options, source: { ...source, signal: tasks.signal } }, threads, entry, place.of(entry.path), weight);
+      sums.files += 1;
+      sums.bytes += entry.size;
+    });
   };
 
   try {
-    await readClusterEntries(source, { onEntry: take });
-  } catch (error) {
-    failure ??= { error };
-    stop.abort(error);
+    await tasks.run(async () => {
+      await readClusterEntries(source, { onEntry: take });
+    });
+  } finally {
+    await threads?.close();
   }
-  await Promise.all(running);
-  await threads?.close();
-  throwIfAborted(signal);
-  if (failure !== undefined) throw failure.error;
   await place.link();
   return sums;
 }
