@@ -4,6 +4,7 @@
  * earlier form as an array of the paths of all files below it, in its later one as rows. Both answer NULL to a role that they
  * do not let read; the released ones let nobody but superusers.
  */
+import { basename, dirname } from "node:path";
 import type { Connection } from "./connection.ts";
 import { replicationErrors, sqlStateOf } from "./errors.ts";
 import { quoteIdentifier, quoteLiteral } from "./quoting.ts";
@@ -62,6 +63,11 @@ export async function openExtensionFiles(connection: Connection, signal: AbortSi
   const isDirectory = async (path: string): Promise<boolean> => {
     await present(path);
     if (isArray) return (await ask(`SELECT ${call(many, path)} = ARRAY[${quoteLiteral(path)}::pg_catalog.text]`))[0]?.[0] !== "t";
+    const [parent, name] = [dirname(path), basename(path)];
+    const [[listed] = []] = await ask(
+      `SELECT f.is_dir FROM ${rowsOf(parent)} WHERE f.name IN (${quoteLiteral(path)}, ${quoteLiteral(name)}) LIMIT 1`,
+    );
+    if (typeof listed === "string") return listed === "t";
     try {
       // Only a directory has this entry.
       await present(`${path}/.`);

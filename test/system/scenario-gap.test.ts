@@ -3,6 +3,7 @@
  * about it; what lies before it can be restored, what lies behind it only from a backup that was taken after it.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
 import { insertMarkers, markersIn } from "../support/marker-table.ts";
@@ -62,6 +63,7 @@ it("a gap is told with what to do, and harms only what lies behind it (B06)", as
   await waitFor("recovery is over", async () => (await copy.value("SELECT pg_is_in_recovery()")) === "f");
   expect(await markersIn(copy)).toEqual([1, 2, 3]);
   await copy.destroy();
+  await rm(String(Directory), { recursive: true, force: true });
 
   const second = String((await ask(daemon, "backup", "primary"))["Backup"]);
   await insertMarkers(cluster, 5, 5);
