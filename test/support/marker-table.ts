@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { Cluster } from "./postgres-cluster.ts";
 import { registerResource } from "./resources.ts";
@@ -20,6 +21,8 @@ export interface MarkerLoop {
   readonly attempted: () => number;
   /** Waits until so many more rows than now are acknowledged. */
   more(count: number): Promise<void>;
+  /** From now on rests so many milliseconds after each row: a load that nobody looks at just now takes a whole core. */
+  rest(afterEachMs: number): void;
   /** Ends after the statement under way; all acknowledged rows. */
   stop(): Promise<readonly Marker[]>;
 }
@@ -58,6 +61,7 @@ export async function startMarkerLoop(cluster: Cluster, options: { readonly fill
   const filler = "x".repeat(options.fillerBytes ?? 0);
   let attempted = Number(await prepare(cluster));
   let stopping = false;
+  let restMs = 0;
 
   async function loop(): Promise<void> {
     let client: pg.Client | undefined;
@@ -66,11 +70,12 @@ export async function startMarkerLoop(cluster: Cluster, options: { readonly fill
         client ??= await cluster.connect({ applicationName: "marker" });
         attempted += 1;
         acknowledged.push(await insertMarker(client, attempted, filler));
+        if (restMs > 0) await sleep(restMs);
       } catch {
         // The server is down or was killed under us: the row counts as not acknowledged. Try again with a new session.
         await client?.end().catch(() => undefined);
         client = undefined;
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await sleep(20);
       }
     }
     await client?.end().catch(() => undefined);
@@ -99,6 +104,9 @@ export async function startMarkerLoop(cluster: Cluster, options: { readonly fill
       await waitFor(`${count} more marker rows are committed`, () => acknowledged.length >= goal, {
         seen: () => acknowledged.length,
       });
+    },
+    rest(afterEachMs) {
+      restMs = afterEachMs;
     },
     stop,
   };

@@ -27,6 +27,8 @@ import { ask, serverStatus } from "./daemon-observation.ts";
 /** Each scene once; more of them by MONETA_INSTANTS. */
 const instants = countFromEnvironment("MONETA_INSTANTS", scenes.length);
 const chance = chanceFrom(process.env["MONETA_SEED"]);
+/** After each row while nothing is struck. */
+const restMs = 20;
 /** So often the primary is thought away, and everything acknowledged is looked for in a restored server. */
 const instantsARestore = 20;
 /** Backups that may pile up before one is deleted in peace. */
@@ -203,7 +205,9 @@ requires("pg_verifybackup", "pg_waldump", "zstd", "sha256sum").describe("kill -9
 
   async function strikeAndCheck(scene: Scene, at: string): Promise<void> {
     const { clients, restore } = await startWork(scene);
+    load.rest(0);
     const { processes } = await strike(scene, daemon, cluster, chance);
+    load.rest(restMs);
     if (processes > 0) hits.set(scene, (hits.get(scene) ?? 0) + 1);
     const left = leavesNobody.includes(scene) ? await remainsIn(repository()) : [];
     const from = daemon.log().length;

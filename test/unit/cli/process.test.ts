@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { bundled } from "../../support/bundle.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -20,7 +21,11 @@ function execute(words: readonly string[], cwd = root): Promise<Ended> {
   });
 }
 
-const fromSource = (...words: string[]): Promise<Ended> => execute(["--import", "tsx", "src/cli/main.ts", ...words]);
+let program: string;
+beforeAll(async () => {
+  program = await bundled("src/cli/main.ts");
+});
+const fromSource = (...words: string[]): Promise<Ended> => execute([program, ...words]);
 
 describe("the program moneta-cli", () => {
   it("prints its version and its help and ends with 0, also for root", async () => {

@@ -1,9 +1,14 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createChannel, fromReceiver, type Channel, type Drain, type FromReceiver } from "../../../src/ipc/index.ts";
+import { bundled } from "../../support/bundle.ts";
 
 const children: ChildProcess[] = [];
+let program: string;
+beforeAll(async () => {
+  program = await bundled("test/unit/ipc/talking-child.ts");
+});
 afterEach(async () => {
   for (const child of children.splice(0)) {
     if (child.exitCode !== null || child.signalCode !== null) continue;
@@ -13,10 +18,7 @@ afterEach(async () => {
 });
 
 function start(behaviour: string) {
-  const child = fork(new URL("./talking-child.ts", import.meta.url), [behaviour], {
-    serialization: "json",
-    execArgv: ["--import", "tsx"],
-  });
+  const child = fork(program, [behaviour], { serialization: "json", execArgv: [] });
   children.push(child);
   const messages: FromReceiver[] = [];
   let invalid: unknown;

@@ -1,9 +1,10 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Clock } from "../../../src/common/index.ts";
 import { systemClock } from "../../../src/common/index.ts";
 import { acquireOwnerLock, repositoryErrors } from "../../../src/repository/index.ts";
+import { bundled } from "../../support/bundle.ts";
 import type { RunningProcess } from "../../support/processes.ts";
 import { startProcess } from "../../support/processes.ts";
 import { requires } from "../../support/requires.ts";
@@ -13,6 +14,10 @@ import { waitFor } from "../../support/wait-for.ts";
 
 let directory: TemporaryDirectory;
 const children: number[] = [];
+let program: string;
+beforeAll(async () => {
+  program = await bundled("test/fixtures/repository/lock-owner.ts");
+});
 beforeEach(() => {
   directory = temporaryDirectory({ prefix: "owner" });
 });
@@ -40,8 +45,7 @@ interface OtherOwner {
 
 /** A process that owns the directory, with a child that inherited the lock if asked for. */
 async function otherOwner(withChild: boolean | "with-job"): Promise<OtherOwner> {
-  const root = join(import.meta.dirname, "../../..");
-  const args = ["--import", "tsx", join(root, "test/fixtures/repository/lock-owner.ts"), directory.path];
+  const args = [program, directory.path];
   const process_ = await startProcess(process.execPath, withChild === false ? args : [...args, withChild === true ? "with-child" : withChild]);
   const line = await waitFor(
     "the other process owns the directory",
