@@ -6,13 +6,18 @@ function entry(flags: string, description: string): string[] {
   return [".TP", `\\fB${roffText(flags)}\\fP`, roffText(`${description}.`)];
 }
 
+/** As the parser has them: `<file>`, `[key]`. */
+const argumentsOf = (command: { readonly registeredArguments: readonly { name(): string; readonly required: boolean }[] }): string[] =>
+  command.registeredArguments.map((argument) => (argument.required ? `<${argument.name()}>` : `[${argument.name()}]`));
+
 /** The text of the manual page. */
 export function adminPage(): string {
   const program = createProgram(() => undefined);
-  const user = program.commands.find((command) => command.name() === "user");
-  const commands = [...program.commands.filter((command) => command !== user), ...(user?.commands ?? [])];
-  const fullName = (name: string): string =>
-    user?.commands.some((command) => command.name() === name) === true ? `user ${name}` : name;
+  const commands = program.commands.flatMap((command) =>
+    command.commands.length === 0
+      ? [{ name: command.name(), command }]
+      : command.commands.map((inner) => ({ name: [command.name(), inner.name(), ...argumentsOf(inner)].join(" "), command: inner })),
+  );
   const lines = [
     `.TH MONETA\\-ADMIN 1 "" "Moneta" "Moneta manual"`,
     ".SH NAME",
@@ -21,12 +26,14 @@ export function adminPage(): string {
     "\\fBmoneta\\-admin\\fP [options] \\fBmaster\\-key\\fP [\\fB\\-\\-rotate\\fP [\\fB\\-\\-without\\fP directory]...]",
     ".br",
     "\\fBmoneta\\-admin\\fP [options] \\fB\\-f\\fP file \\fBuser\\fP add|edit|del|ls",
+    ".br",
+    "\\fBmoneta\\-admin\\fP [options] \\fBconf\\fP init|get|set|del|ls [file] [section] [key] [value]",
     ".SH DESCRIPTION",
     roffText(program.description()),
     ".SH COMMANDS",
-    ...commands.flatMap((command) => [
-      ...entry(fullName(command.name()), command.description()),
-      ...command.options.flatMap((option) => entry(`${fullName(command.name())} ${option.flags}`, option.description)),
+    ...commands.flatMap(({ command, name }) => [
+      ...entry(name, command.description()),
+      ...command.options.flatMap((option) => entry(`${name} ${option.flags}`, option.description)),
     ]),
     ".SH OPTIONS",
     ...program.options.flatMap((option) => entry(option.flags, option.description)),
@@ -43,7 +50,9 @@ export function adminPage(): string {
     ".SH EXIT STATUS",
     "0 when the command was carried out; otherwise not, and then nothing was changed, but for a rotation that was cut off: that is said, everything can be read, and a repeat of the command completes it.",
     ".SH NOTES",
-    roffMarked("The files can be exchanged with those of pgmoneta-admin. `moneta-admin` refuses to run as root."),
+    roffMarked("The files can be exchanged with those of pgmoneta-admin. `moneta-admin` refuses to run as root, but for `conf`, which keeps the owner of a file."),
+    ".PP",
+    roffMarked("`conf` is what pgmoneta-config is. A value is checked as the daemon would check it, an unknown key is refused, and what is still missing in the file is told. The file is replaced in one step; its comments, order, mode and owner stay. `conf get` does not show secrets."),
     ".SH SEE ALSO",
     "\\fBpgmoneta.conf\\fP(5)",
   ];

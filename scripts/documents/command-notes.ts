@@ -3,10 +3,12 @@ import { archiveErrors } from "../../src/archive/index.ts";
 import { backupErrors } from "../../src/backup/index.ts";
 import { cliErrors } from "../../src/cli/index.ts";
 import { commonErrors, type ErrorFactory } from "../../src/common/index.ts";
+import { configErrors } from "../../src/config/index.ts";
 import { convertErrors } from "../../src/convert/index.ts";
 import { drillErrors } from "../../src/drill/index.ts";
 import { hookErrors } from "../../src/hooks/index.ts";
 import { jobErrors } from "../../src/job/errors.ts";
+import { logErrors } from "../../src/log/errors.ts";
 import { managementErrors, type CommandName } from "../../src/management/index.ts";
 import { notifyErrors } from "../../src/notify/index.ts";
 import { pipelineErrors } from "../../src/pipeline/index.ts";
@@ -15,6 +17,7 @@ import { restoreErrors } from "../../src/restore/index.ts";
 import { retentionErrors } from "../../src/retention/index.ts";
 import { storageErrors } from "../../src/storage/index.ts";
 import { supervisorErrors } from "../../src/supervisor/index.ts";
+import { vaultErrors } from "../../src/vault/index.ts";
 import { verifyErrors } from "../../src/verify/index.ts";
 import { walErrors } from "../../src/wal/index.ts";
 
@@ -57,6 +60,9 @@ const anyJob = [
 ];
 const namedBackup = [repositoryErrors.backupNotFound, repositoryErrors.backupDamaged];
 const keys = [repositoryErrors.masterKeyMissing, repositoryErrors.masterKeyWrong, repositoryErrors.dataKeyMissing];
+
+/** What parts of the daemon may have against another configuration. */
+const changing = [supervisorErrors.starting, supervisorErrors.serversExhausted, supervisorErrors.pidFile, supervisorErrors.daemonise, logErrors.cannotOpen, supervisorErrors.reloadIncomplete];
 
 const fileErrors = [
   convertErrors.noFile,
@@ -265,6 +271,40 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
       "Shows when backups and drills run by themselves, how the last one went, and why one was skipped. The keys are `backup` and `drill`: [drills.md](drills.md).",
     ],
     errors: [namedServer],
+  },
+  "conf reload": {
+    text: [
+      "Reads `pgmoneta.conf`, the users and the admins file again, as `SIGHUP` does. All of it is valid and can be put in force, or nothing changes: the answer then names every line that is wrong. It lists what has another value, what needs a restart and stays as it was until then, which servers are new or gone, and which receivers connect anew. What `conf set` changed without `--save` is as in the file again.",
+      "Jobs that run go on with the settings that they began with. The chapter on operation has the rules: doc/manual/operation.md.",
+    ],
+    errors: [configErrors.invalid, configErrors.unreadable, configErrors.notFound, ...changing],
+  },
+  "conf ls": {
+    text: ["The files that are in use; a file that the daemon has not found is told so."],
+    errors: [supervisorErrors.starting],
+  },
+  "conf get": {
+    text: [
+      "Without a key it prints everything as a file would have it, defaults and what servers inherit included; `pgmoneta` and `server.<name>` are a section, `key` and `server.<name>.key` the value of one key alone. This is what is in force, not what the file says by now. A secret is `***`, or the `file:` or `env:` that it comes from.",
+    ],
+    errors: [configErrors.keyUnknown, namedServer, supervisorErrors.starting],
+  },
+  "conf set": {
+    text: [
+      "The value is written as in the file and checked as there; with it the whole configuration must be valid. It is in force at once, and until the next reload or restart. `--save` writes it into the file as well, where comments, order and mode stay as they are, in one step that no crash can divide; whatever else was changed in the file meanwhile stays there, is checked, and waits for a reload.",
+      "A key that needs a restart is refused without `--save`, because nothing would come of it; with it the value is in the file, and the answer says that the old one is in force until then. A secret is better put into a file and named by `file:`: words of a command line can be seen in the list of processes.",
+    ],
+    errors: [
+      configErrors.keyUnknown,
+      configErrors.refused,
+      configErrors.needsRestart,
+      configErrors.unwritable,
+      configErrors.notSaved,
+      configErrors.invalid,
+      vaultErrors.locked,
+      namedServer,
+      ...changing,
+    ],
   },
   shutdown: {
     text: [

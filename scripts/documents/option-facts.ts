@@ -20,6 +20,8 @@ export function defaultText(option: AnyOption): string {
 
 /** What a change of the key needs at least. */
 export function reloadText(option: AnyOption): string {
+  // Nothing depends on its value.
+  if (option.status.is === "not-active" && option.reload !== "none") return "none";
   switch (option.reload) {
     case "live":
       return "reload";

@@ -23,8 +23,16 @@ export const adminCommands = {
   "user edit": 102,
   "user del": 103,
   "user ls": 104,
+  // Ours: pgmoneta-config has none.
+  "conf init": 1100,
+  "conf get": 1101,
+  "conf set": 1102,
+  "conf del": 1103,
+  "conf ls": 1104,
 } as const;
 export type AdminCommand = keyof typeof adminCommands;
+/** Those that work with the master key, or with files that it protects. */
+export type VaultCommand = Exclude<AdminCommand, `conf ${string}`>;
 
 export interface ActionOptions extends PasswordOptions {
   /** `-f`, the users or admins file. */
@@ -43,6 +51,10 @@ export interface ActionResult {
   readonly generatedPassword: string | undefined;
   /** What a rotation did; undefined for everything else. */
   readonly rotation?: AdminRotation | undefined;
+  /** What is printed as it is, after the message. */
+  readonly lines?: readonly string[];
+  /** The same for programs. */
+  readonly fields?: Readonly<Record<string, unknown>>;
 }
 
 /** A rotation of the master key, as programs are told of it. */
@@ -123,7 +135,7 @@ async function listUsers(options: ActionOptions): Promise<ActionResult> {
 }
 
 /** Runs one command. Throws errors of the catalogue; then nothing was changed. */
-export function runAction(command: AdminCommand, options: ActionOptions, prompt: Prompt): Promise<ActionResult> {
+export function runAction(command: VaultCommand, options: ActionOptions, prompt: Prompt): Promise<ActionResult> {
   switch (command) {
     case "master-key":
       return createKey(options, prompt);

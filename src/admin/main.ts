@@ -2,14 +2,21 @@
 import { homedir } from "node:os";
 import { CommanderError } from "@commander-js/extra-typings";
 import { keepMemoryOutOfCoreDumps, toMonetaError } from "../common/index.ts";
-import { runAction, type ActionOptions, type ActionResult, type AdminCommand } from "./actions.ts";
+import { runAction, type ActionOptions, type ActionResult, type AdminCommand, type VaultCommand } from "./actions.ts";
 import { adminErrors } from "./errors.ts";
 import { createProgram, type GivenOptions } from "./program.ts";
 import { createPrompt, type Prompt } from "./prompt.ts";
 import { failureDocument, failureText, successDocument, successText } from "./report.ts";
 
+const isOfVault = (command: AdminCommand): command is VaultCommand => !command.startsWith("conf ");
+
 /** The rotation is loaded when it is asked for: it brings the configuration and the repository with it. */
 async function run(command: AdminCommand, given: GivenOptions, options: ActionOptions, prompt: Prompt): Promise<ActionResult> {
+  if (given.conf !== undefined) {
+    const { runConf } = await import("./conf.ts");
+    return runConf(given.conf, { prompt, environment: process.env });
+  }
+  if (!isOfVault(command)) throw adminErrors.usage(`${command} needs its arguments`);
   if (command !== "master-key" || given.rotate !== true) {
     if (given.without !== undefined) throw adminErrors.usage("--without belongs to master-key --rotate");
     return runAction(command, options, prompt);
@@ -30,7 +37,8 @@ async function execute(command: AdminCommand, given: GivenOptions): Promise<numb
   const json = given.format === "json";
   const prompt = createPrompt({ input: process.stdin, output: process.stderr });
   try {
-    if (process.getuid?.() === 0) throw adminErrors.root("moneta-admin does not run as root");
+    // A configuration file that a package has installed belongs to root, and keeps its owner.
+    if (process.getuid?.() === 0 && given.conf === undefined) throw adminErrors.root("moneta-admin does not run as root");
     const options = {
       file: given.file,
       user: given.user,

@@ -1,8 +1,9 @@
 /** The command line of moneta-admin: pgmoneta-admin's options and commands. */
 import { readFileSync } from "node:fs";
-import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { Command, InvalidArgumentError, Option, type CommandUnknownOpts } from "@commander-js/extra-typings";
 import { longestGenerated } from "../vault/index.ts";
 import type { AdminCommand } from "./actions.ts";
+import type { ConfRequest } from "./conf.ts";
 
 /** The options as they were given. */
 export interface GivenOptions {
@@ -18,6 +19,8 @@ export interface GivenOptions {
   /** Of `master-key`. */
   readonly rotate?: true | undefined;
   readonly without?: readonly string[] | undefined;
+  /** Of `conf`. */
+  readonly conf?: ConfRequest | undefined;
 }
 
 function parseLength(text: string): number {
@@ -40,14 +43,53 @@ Examples:
   moneta-admin -f /etc/pgmoneta/pgmoneta_users.conf -U repl user add
   moneta-admin -f /etc/pgmoneta/pgmoneta_admins.conf -U admin -g user add
   moneta-admin -f /etc/pgmoneta/pgmoneta_users.conf user ls
+  moneta-admin conf set /etc/pgmoneta/pgmoneta.conf primary retention 14
 
 The password comes from -P, -g, the environment variable PGMONETA_PASSWORD, or a
 question.`;
 
+/** The commands that edit a file of the configuration; each has its arguments where pgmoneta-config has them. */
+function addConf(program: CommandUnknownOpts, chosen: (request: ConfRequest) => void): void {
+  const conf = program
+    .command("conf")
+    .description("a configuration file, edited without a daemon")
+    .helpOption("-?, --help", "show this help")
+    .helpCommand(false);
+  const help = ["-?, --help", "show this help"] as const;
+  conf
+    .command("init")
+    .description("make a new file by a few questions")
+    .helpOption(...help)
+    .option("-o, --output <file>", "the file", "./pgmoneta.conf")
+    .option("-q, --quiet", "ask nothing: a file to be edited")
+    .option("--force", "replace a file that is there")
+    .action(({ output, quiet, force }) => chosen({ command: "conf init", output, quiet: quiet === true, force: force === true }));
+  conf
+    .command("get <file> <section> <key>")
+    .description("show a value; a secret is not shown")
+    .helpOption(...help)
+    .action((file, section, key) => chosen({ command: "conf get", file, section, key }));
+  conf
+    .command("set <file> <section> <key> <value>")
+    .description("set a value; comments and order stay, a section or key that is missing is added")
+    .helpOption(...help)
+    .action((file, section, key, value) => chosen({ command: "conf set", file, section, key, value }));
+  conf
+    .command("del <file> <section> [key]")
+    .description("remove a key, or a whole section")
+    .helpOption(...help)
+    .action((file, section, key) => chosen({ command: "conf del", file, section, key }));
+  conf
+    .command("ls <file> [section]")
+    .description("list the sections of a file, or the keys of a section")
+    .helpOption(...help)
+    .action((file, section) => chosen({ command: "conf ls", file, section }));
+}
+
 /** The parser; `chosen` is called with the one command that the arguments name. */
 export function createProgram(chosen: (command: AdminCommand, options: GivenOptions) => void) {
   const program = new Command("moneta-admin")
-    .description("Makes the master key and keeps the files with users and admins of Moneta and pgmoneta.")
+    .description("Makes the master key, keeps the files with users and admins, and edits the configuration of Moneta and pgmoneta.")
     .helpOption("-?, --help", "show this help")
     .version(versionText(), "-V, --version", "show the version")
     .option("-f, --file <file>", "the users or admins file")
@@ -86,6 +128,7 @@ export function createProgram(chosen: (command: AdminCommand, options: GivenOpti
       .helpOption("-?, --help", "show this help")
       .action(run(`user ${name}`));
   };
+  addConf(program, (conf) => chosen(conf.command, { ...program.opts(), conf }));
   add("add", "add a user; the file is created when it is missing");
   add("edit", "change the password of a user");
   add("del", "remove a user");

@@ -20,8 +20,9 @@ function header({ command, startedAt }: Occasion): Record<string, unknown> {
 }
 
 /** The document of a command that succeeded; `Password` is ours and there only when it was generated. */
-export function successDocument(occasion: Occasion, { users, generatedPassword, rotation }: ActionResult): string {
+export function successDocument(occasion: Occasion, { fields, users, generatedPassword, rotation }: ActionResult): string {
   const response = {
+    ...fields,
     ...(rotation === undefined
       ? {}
       : {
@@ -54,7 +55,8 @@ export function failureDocument(occasion: Occasion, error: unknown): string {
   return JSON.stringify({ Header: header(occasion), Outcome: outcome }, null, 2);
 }
 
-export function successText({ message, users, generatedPassword }: ActionResult): string {
+export function successText({ lines, message, users, generatedPassword }: ActionResult): string {
+  if (lines !== undefined) return [...(message === "" ? [] : [message]), ...lines].map((line) => `${line}\n`).join("");
   if (message === "") return (users ?? []).map((user) => `${user}\n`).join("");
   return generatedPassword === undefined ? `${message}\n` : `${message}\nPassword: ${generatedPassword}\n`;
 }

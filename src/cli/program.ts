@@ -48,7 +48,11 @@ state; 11 not available yet; 20 cancelled; 30 no space; 40 no such backup;
 130 interrupted. Any other: failed; doc/ERRORS.md has the number of each error.`;
 
 /** What commands of two words have in common, for the list of commands. */
-const groups: Readonly<Record<string, string>> = { key: "Data keys: key rotate <server>", notify: "Notifications: notify test" };
+const groups: Readonly<Record<string, string>> = {
+  key: "Data keys: key rotate <server>",
+  notify: "Notifications: notify test",
+  conf: "Configuration: conf reload, ls, get and set",
+};
 
 /** What stands for a command in the list of commands; its own help has the arguments. */
 const termOf = (command: Command): string => (command.name() === "status" ? "status [details]" : command.name());

@@ -2,6 +2,7 @@
 import type { CommandName, JsonObject } from "../management/index.ts";
 import { flagIn, objectsIn, textIn, textsIn } from "./document-fields.ts";
 import { renderCheck, renderNotifyTest } from "./render-check.ts";
+import { renderConfiguration, renderConfigurationPaths, renderConfigurationSet, renderReload } from "./render-configuration.ts";
 import { renderDrill, renderSchedule } from "./render-drill.ts";
 import { renderBackup, renderInfo, renderList, sizeIn, warningLines } from "./render-backups.ts";
 import { renderArchive, renderConversion } from "./render-files.ts";
@@ -121,6 +122,10 @@ const renderers: Readonly<Partial<Record<CommandName, Renderer>>> = {
   decompress: renderConversion("Decompressed"),
   encrypt: renderConversion("Encrypted"),
   decrypt: renderConversion("Decrypted"),
+  "conf ls": renderConfigurationPaths,
+  "conf get": renderConfiguration,
+  "conf set": renderConfigurationSet,
+  "conf reload": renderReload,
   shutdown: () => ["The daemon is stopping."],
 };
 

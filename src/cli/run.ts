@@ -17,6 +17,7 @@ import { openClientLog } from "./client-log.ts";
 import { cliErrors } from "./errors.ts";
 import { askDaemon } from "./exchange.ts";
 import type { Invocation } from "./invocation.ts";
+import { narrowConfiguration } from "./narrow-configuration.ts";
 import { parseCommandLine } from "./program.ts";
 import type { Choice } from "./program.ts";
 import { checkStatus, failedCheckStatus, renderFailedPlugin, renderPlugin } from "./render-check.ts";
@@ -127,7 +128,7 @@ async function runCommand(invocation: Invocation, terminal: Terminal): Promise<n
     const client = loadClient(options, terminal);
     format = chooseFormat(options, client);
     await log.open(options, client, terminal);
-    const response = await askWhoeverCan(invocation, format, client, terminal);
+    const response = narrowConfiguration(invocation, await askWhoeverCan(invocation, format, client, terminal));
     log.outcome(command, response.outcome);
     return present(invocation, response, format, terminal);
   } catch (error) {

@@ -117,6 +117,8 @@ export function setAsideSync(path: string, suffix: string): string {
 export interface WriteOptions {
   /** Permission bits, applied whatever the umask is. */
   readonly mode: number;
+  /** Account and group of the file, where they are not to be those of the process. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
 /** Replaces or creates a small file atomically: readers see the old content or the new, also after a power cut. */
@@ -126,6 +128,7 @@ export async function writeFileDurably(path: string, data: string | Uint8Array, 
   await rm(temporary, { force: true });
   const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, options.mode);
   try {
+    if (options.owner !== undefined) await handle.chown(options.owner.uid, options.owner.gid);
     await handle.chmod(options.mode);
     await handle.writeFile(data);
     await handle.sync();

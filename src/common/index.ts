@@ -12,6 +12,7 @@ export * from "./file-lock.ts";
 export * from "./filesystem-sync.ts";
 export * from "./gate.ts";
 export * from "./moneta-error.ts";
+export * from "./nap.ts";
 export * from "./operator-program.ts";
 export * from "./output-file.ts";
 export * from "./room.ts";

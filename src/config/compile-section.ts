@@ -1,9 +1,13 @@
-/** Turns the entries of one section into typed values by its option table; reports everything that is wrong with them. */
+/**
+ * Turns the entries of one section into typed values by its option table; reports everything that is wrong with them. Of the
+ * machine only the files that secrets name are read.
+ */
 import { isAbsolute, resolve } from "node:path";
 import type { ConfigProblem } from "./configuration.ts";
 import { expandVariables } from "./environment-variables.ts";
 import type { IniEntry, IniSection } from "./ini-document.ts";
 import type { AnyOption, DefaultContext, OptionTable, Parsed } from "./option.ts";
+import { namesSource, readSecret } from "./secret-source.ts";
 import { suggestion } from "./suggestion.ts";
 import { path } from "./value-kinds.ts";
 
@@ -33,11 +37,16 @@ function parseEntry(entry: IniEntry, option: AnyOption, context: CompileContext)
     if (!expanded.ok) return expanded;
     text = expanded.value;
   }
+  if (option.secret === true) {
+    const secret = readSecret(text, context.environment, context.userId);
+    if (!secret.ok) return secret;
+    text = secret.value;
+  }
   return option.kind.parse(text);
 }
 
 /** Relative paths belong to the directory in which the command was started, as in pgmoneta. */
-function absolute(option: AnyOption, value: unknown): unknown {
+export function absolute(option: AnyOption, value: unknown): unknown {
   return option.kind === path && typeof value === "string" && !isAbsolute(value) ? resolve(value) : value;
 }
 
@@ -95,6 +104,11 @@ export function compileSection(
     const { presence, status } = option;
     if (presence.is === "inherited" && presence.token !== undefined && entry.value === presence.token) continue;
     const result = parseEntry(entry, option, context);
+    if (!result.ok && option.secret === true && option.status.is === "not-active" && namesSource(entry.value)) {
+      // Nothing needs it: that it cannot be had is no reason not to start.
+      warnings.push(about(entry, expected(option, entry, result.reason)));
+      continue;
+    }
     if (!result.ok) {
       problems.push(about(entry, expected(option, entry, result.reason)));
       continue;

@@ -23,6 +23,8 @@ export interface LoadOptions extends FileLocations {
    * else: what is begun here costs a start no time. The secrets may still turn out wrong.
    */
   readonly meanwhile?: (main: MainOptions) => void;
+  /** What the main file is taken to hold; without it the file is read. */
+  readonly mainText?: string | undefined;
 }
 
 export interface LoadedConfiguration {
@@ -30,6 +32,16 @@ export interface LoadedConfiguration {
   readonly warnings: readonly ConfigProblem[];
   /** Derived already (that takes 0.2 s); undefined offline, and when there is none and nothing needs it. Never part of `configuration`. */
   readonly masterKey: StoredMasterKey | undefined;
+  readonly source: ConfigurationSource;
+}
+
+/** What a configuration was made from: to compare it with another one, to show it, and to change a key of it. */
+export interface ConfigurationSource {
+  /** The main file. */
+  readonly text: string;
+  readonly main: SectionUnderCheck;
+  readonly servers: readonly SectionUnderCheck[];
+  readonly context: CompileContext;
 }
 
 /** The content of a file of the configuration; `CONFIGURATION_UNREADABLE` when it cannot be had or is no UTF-8. */
@@ -70,7 +82,8 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   const files = locateFiles(options);
   const offline = options.purpose === "offline";
   const context = compileContext(files.main, options.environment, offline);
-  const { main, servers, ...compiled } = compileMain(readConfigurationFile(files.main), context);
+  const text = options.mainText ?? readConfigurationFile(files.main);
+  const { main, servers, ...compiled } = compileMain(text, context);
   const problems = [...compiled.problems];
   if (main === undefined) throw invalid(problems);
   const mainOptions = mainOptionsOf(main);
@@ -94,7 +107,12 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
     admins,
     files,
   };
-  return { configuration: deepFreeze(configuration), warnings: inFileOrder(compiled.warnings), masterKey };
+  return {
+    configuration: deepFreeze(configuration),
+    warnings: inFileOrder(compiled.warnings),
+    masterKey,
+    source: { text, main, servers, context },
+  };
 }
 
 /** The first section that encrypts, with the line of its key. */

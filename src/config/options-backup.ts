@@ -49,7 +49,7 @@ export const backupOptions = {
       compute: ({ environment, userId }) => `${environment["TMPDIR"] ?? "/tmp"}/pgmoneta-workspace-${userId}`,
     },
     {
-      reload: "restart",
+      reload: "live",
       expandsEnvironment: true,
       description:
         "The directory for scratch space, in which drills restore. It must belong to the account of the daemon, and is made when it is needed.",

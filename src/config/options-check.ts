@@ -18,13 +18,13 @@ const codes: ValueKind<readonly CheckCode[]> = {
 
 export const checkOptions = {
   check_ignore: defaulting(codes, [], {
-    reload: "restart",
+    reload: "live",
     ours: true,
     description:
       "Codes of checks that are shown and do not count, because what they find is known and accepted: PAGE_CHECKSUMS for instance.",
   }),
   check_interval: defaulting(duration, 120, {
-    reload: "restart",
+    reload: "live",
     ours: true,
     description:
       "How often each server is checked by itself, so that notifications and the Nagios port know what its pg_wal does. 0: only when somebody asks. Without notifications and Nagios port nothing is checked by itself.",

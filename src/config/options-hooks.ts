@@ -20,14 +20,14 @@ type HookKey = `hook_${HookName}`;
 const programs = Object.fromEntries(
   hookNames.map((name) => [
     `hook_${name}`,
-    optional(path, { reload: "restart", ours: true, expandsEnvironment: true, description: descriptions[name] }),
+    optional(path, { reload: "live", ours: true, expandsEnvironment: true, description: descriptions[name] }),
   ]),
 ) as Record<HookKey, Option<string | undefined>>;
 
 export const hookOptions = {
   ...programs,
   hook_timeout: defaulting(positiveTimeLimit, 300, {
-    reload: "restart",
+    reload: "live",
     ours: true,
     description: "How long the program of a hook may take; then it is killed with what it has started in its process group.",
   }),

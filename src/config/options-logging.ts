@@ -12,11 +12,10 @@ const logLevel: ValueKind<LogLevel> = oneOf(["fatal", "error", "warn", "info", "
   debug5: "trace",
 });
 
-function loggingOptions(logPath: string, classes: { readonly live: ReloadClass; readonly restart: ReloadClass }) {
-  const { live, restart } = classes;
+function loggingOptions(logPath: string, live: ReloadClass) {
   return {
     log_type: defaulting(oneOf(["console", "file", "syslog"]), "console", {
-      reload: restart,
+      reload: live,
       description: "Where the log goes.",
     }),
     log_level: defaulting(logLevel, "info", { reload: live, description: "The least severe level that is logged." }),
@@ -39,7 +38,7 @@ function loggingOptions(logPath: string, classes: { readonly live: ReloadClass; 
     }),
     log_mode: defaulting(oneOf(["append", "create"]), "append", {
       reload: live,
-      description: "Whether an existing log file is continued or replaced at the start.",
+      description: "Whether an existing log file is continued or replaced at the start; a reload never replaces the one that is written.",
     }),
     log_format: defaulting(oneOf(["text", "json"]), "text", {
       reload: live,
@@ -49,5 +48,5 @@ function loggingOptions(logPath: string, classes: { readonly live: ReloadClass; 
   } satisfies OptionTable;
 }
 
-export const daemonLoggingOptions = loggingOptions("pgmoneta.log", { live: "live", restart: "restart" });
-export const clientLoggingOptions = loggingOptions("pgmoneta-cli.log", { live: "none", restart: "none" });
+export const daemonLoggingOptions = loggingOptions("pgmoneta.log", "live");
+export const clientLoggingOptions = loggingOptions("pgmoneta-cli.log", "none");

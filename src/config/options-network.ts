@@ -20,7 +20,7 @@ const noEffectInNode = notActive("it belongs to pgmoneta's own event loop and sh
 
 export const networkOptions = {
   host: required(named("a host name, an address, or * for all addresses"), {
-    reload: "restart",
+    reload: "live",
     description:
       "The address that metrics and remote management bind to; * stands for all addresses. It is also part of the default name of the PID file.",
   }),
@@ -155,7 +155,7 @@ export const networkOptions = {
       },
     },
     {
-      reload: "restart",
+      reload: "live",
       expandsEnvironment: true,
       description: "The PID file. One that was left behind by a daemon that no longer runs is replaced.",
     },

@@ -56,12 +56,12 @@ const asMain = { token: "-1" };
 
 export const serverOptions = {
   host: required(named("a host name, an address, or the directory of a Unix socket"), {
-    reload: "restart",
+    reload: "live",
     description: "The address of the server; one that begins with / is the directory of its Unix socket.",
   }),
-  port: required(remotePort, { reload: "restart", description: "The port of the server." }),
+  port: required(remotePort, { reload: "live", description: "The port of the server." }),
   user: required(named("the name of a role"), {
-    reload: "restart",
+    reload: "live",
     description: "The login, a role with REPLICATION. Its password comes from the users file, else from pass_file.",
   }),
   wal_slot: required(
@@ -69,11 +69,11 @@ export const serverOptions = {
       ...named("the name of a replication slot: 1 to 63 lower-case letters, digits and underscores"),
       parse: (input) => (/^[a-z0-9_]{1,63}$/.test(input) ? { ok: true, value: input } : { ok: false }),
     },
-    { reload: "restart", description: "The physical replication slot, and the application_name of the receiver." },
+    { reload: "live", description: "The physical replication slot, and the application_name of the receiver." },
   ),
   create_slot: inherited(backupOptions.create_slot),
   follow: optional(named("the name of another server section"), {
-    reload: "restart",
+    reload: "live",
     description:
       "The server whose WAL streaming this one takes over when that one has not been streaming for receiver_timeout, and gives back when that one has caught up. Until then nothing of this server is received; its slot keeps what would be needed.",
   }),
@@ -98,7 +98,7 @@ export const serverOptions = {
   ),
   retention_minimum: inherited(backupOptions.retention_minimum),
   wal_shipping: optional(path, {
-    reload: "restart",
+    reload: "live",
     description:
       "The directory of a second copy of the WAL: <directory>/<server>/wal, best on another disk. It gets what is archived, never holds up the first copy, and restores read from it what that lacks or has damaged.",
   }),
@@ -131,24 +131,24 @@ export const serverOptions = {
       compute: ({ values }) => (values.get("tls_ca_file") === undefined ? "prefer" : "verify-full"),
     },
     {
-      reload: "restart",
+      reload: "live",
       ours: true,
       description:
         "Whether TLS is used for connections over TCP: never; if the server offers it; always; or always with the certificate chain and the host name checked, which is the only choice with tls_ca_file.",
     },
   ),
   tls_cert_file: optional(path, {
-    reload: "restart",
+    reload: "live",
     expandsEnvironment: true,
     description: "The client certificate that is shown to the server.",
   }),
   tls_key_file: optional(path, {
-    reload: "restart",
+    reload: "live",
     expandsEnvironment: true,
     description: "The private key that belongs to tls_cert_file, readable by nobody else.",
   }),
   tls_ca_file: optional(path, {
-    reload: "restart",
+    reload: "live",
     expandsEnvironment: true,
     description:
       "The certificate authority that the server is checked against; with it nothing is ever sent in clear text.",

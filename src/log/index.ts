@@ -1,3 +1,4 @@
+export { createReplaceableSink, type ReplaceableSink } from "./replaceable-sink.ts";
 export { createConsoleSink, type TextStream } from "./console-sink.ts";
 export { createLogger, silentLogger, type AdjustableLogger } from "./create-logger.ts";
 export { logErrors } from "./errors.ts";

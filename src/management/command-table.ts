@@ -4,9 +4,10 @@
  */
 import type { CommandSpec } from "./command-spec.ts";
 import { availableCommands } from "./commands-available.ts";
+import { configurationCommands } from "./commands-configuration.ts";
 import { laterCommands } from "./commands-later.ts";
 
-const commands = { ...availableCommands, ...laterCommands };
+const commands = { ...availableCommands, ...configurationCommands, ...laterCommands };
 
 export type CommandName = keyof typeof commands;
 

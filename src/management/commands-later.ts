@@ -3,40 +3,6 @@ import { directory, entry, label, position, server } from "./command-parts.ts";
 import type { CommandSpec } from "./command-spec.ts";
 
 export const laterCommands = {
-  "conf reload": entry("conf reload", {
-    number: 11,
-    workflow: "configuration",
-    description: "Read the configuration again",
-  }),
-  "conf ls": entry("conf ls", {
-    number: 21,
-    workflow: "configuration",
-    description: "Show the paths of the configuration files",
-  }),
-  "conf get": entry("conf get", {
-    number: 22,
-    workflow: "configuration",
-    arguments: [
-      {
-        name: "key",
-        kind: "key",
-        field: "ConfigKey",
-        optional: true,
-        description: "key, pgmoneta.key or server.<name>.key",
-      },
-    ],
-    description: "Show the configuration or one key of it",
-  }),
-  "conf set": entry("conf set", {
-    number: 23,
-    workflow: "configuration",
-    arguments: [
-      { name: "key", kind: "key", field: "ConfigKey", description: "key, pgmoneta.key or server.<name>.key" },
-      { name: "value", kind: "text", field: "ConfigValue", description: "new value" },
-    ],
-    fields: { ConfigKey: "text", ConfigValue: "text" },
-    description: "Change a key of the running daemon",
-  }),
   "clear prometheus": entry("clear prometheus", {
     wireName: "clear",
     number: 10,

@@ -199,16 +199,25 @@ function failedOutcome(command: CommandName | undefined, error: MonetaError): Js
   };
 }
 
+/** Keys whose values are secrets; a test compares them with the table of keys. */
+const secretKey = /(secret|_shared_key|_access_key_id|password|token|webhook|slack|alertmanager)/;
+
+/** What was asked is repeated, but for a secret that was to be set: what a client prints may end up in a log. */
+function withoutSecret(request: JsonObject): JsonObject {
+  const { ConfigKey: key, ConfigValue: value } = request;
+  return typeof key === "string" && secretKey.test(key) && typeof value === "string" ? { ...request, ConfigValue: "***" } : request;
+}
+
 /**
  * Builds the response document. On failure the Response category is reset to server and version, as pgmoneta does,
  * so that nothing of a half-done result can be taken for one.
  */
 export function buildResponse(raw: RawRequest | undefined, result: ResponseResult, elapsedMs: number): JsonObject {
   const command = raw === undefined ? undefined : commandByNumber(raw.number);
-  const base = raw?.document ?? {
-    Header: { ClientVersion: protocolVersion, Command: 0, Compression: 0, Encryption: 0, Output: 0 },
-    Request: {},
-  };
+  const base =
+    raw === undefined
+      ? { Header: { ClientVersion: protocolVersion, Command: 0, Compression: 0, Encryption: 0, Output: 0 }, Request: {} }
+      : { ...raw.document, Request: withoutSecret(raw.document.Request) };
   if (!result.status) {
     const server = base.Request.Server;
     return {

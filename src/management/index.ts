@@ -3,6 +3,7 @@ export { checkResponse } from "./check-response.ts";
 export * from "./client.ts";
 export type * from "./command-spec.ts";
 export * from "./command-table.ts";
+export * from "./configuration-response.ts";
 export * from "./document.ts";
 export * from "./drill-response.ts";
 export * from "./errors.ts";

@@ -48,6 +48,8 @@ export interface ManagementServer {
   readonly socketPath: string;
   /** Connections at this moment. */
   readonly connections: number;
+  /** Limits for connections that are made from now on. */
+  limit(limits: Partial<ManagementLimits>): void;
   /**
    * Stops listening and removes the socket, drops who has not asked yet, waits until every running request is
    * answered; `force` drops these too. Handlers that still run are waited for in both cases.
@@ -107,7 +109,7 @@ function listen(server: Server, path: string): Promise<void> {
  */
 export async function createManagementServer(options: ManagementServerOptions): Promise<ManagementServer> {
   const { socketPath, logger } = options;
-  const limits = { ...defaultManagementLimits, ...options.limits };
+  let limits = { ...defaultManagementLimits, ...options.limits };
   const sessions = new Set<RunningSession>();
   const unpacking = createSemaphore(1);
   let nextId = 1;
@@ -153,6 +155,9 @@ export async function createManagementServer(options: ManagementServerOptions): 
     socketPath,
     get connections() {
       return sessions.size;
+    },
+    limit(changed) {
+      limits = { ...limits, ...changed };
     },
     async close(force = false) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

@@ -16,7 +16,8 @@ import type { SpaceMonitor } from "./space.ts";
 import { damagedBackups } from "./verification-schedule.ts";
 
 export interface AlarmSources {
-  readonly main: MainOptions;
+  /** At the moment. */
+  readonly main: () => MainOptions;
   readonly now: () => number;
   readonly entries: (server: string) => readonly CatalogEntry[];
   readonly space: SpaceMonitor;
@@ -54,7 +55,7 @@ export function alarmsOf(server: SupervisedServer, sources: AlarmSources, state:
     drill: drillProblems(server),
     schedule: scheduleProblems(server, entries),
     findings: server.findings,
-    space: sources.space.problems(placesOf(server, sources.main)),
+    space: sources.space.problems(placesOf(server, sources.main())),
   };
 }
 

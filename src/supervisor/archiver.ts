@@ -20,8 +20,10 @@ export interface ArchiverOptions {
 export interface Archiver {
   /** A segment is complete, or some may lie there from before. */
   wake(segment?: string): void;
-  /** A job of this server's archiver is over. */
-  ended(outcome: JobOutcome): void;
+  /** A job of this server's archiver is over; `of` tells whose it was, where there may have been another archiver before. */
+  ended(outcome: JobOutcome, of?: Job): void;
+  /** What it works with is different now: a job that runs ends after the file in hand, and another one goes on. */
+  renew(): void;
   stop(): void;
 }
 
@@ -33,6 +35,7 @@ export function createArchiver(options: ArchiverOptions): Archiver {
   /** Segments announced since the supervisor started. */
   let announced = 0;
   let waiting = false;
+  let renewing = false;
 
   const start = (): void => {
     if (job !== undefined || waiting || stopped.signal.aborted) return;
@@ -51,8 +54,15 @@ export function createArchiver(options: ArchiverOptions): Archiver {
       if (job !== undefined && segment !== undefined) job.tell({ type: "segment", name: segment, number: announced });
       start();
     },
-    ended(outcome) {
+    ended(outcome, of) {
+      if (of !== undefined && of !== job) return;
       job = undefined;
+      const renewed = renewing;
+      renewing = false;
+      if (renewed && outcome.state === "cancelled") {
+        start();
+        return;
+      }
       if (outcome.state === "succeeded") {
         backoff.reset();
         // It may have looked for the last time just before the last announcement.
@@ -75,6 +85,11 @@ export function createArchiver(options: ArchiverOptions): Archiver {
         },
         () => undefined, // The daemon stops.
       );
+    },
+    renew() {
+      if (job === undefined) return;
+      renewing = true;
+      job.cancel("the configuration has changed");
     },
     stop() {
       stopped.abort();

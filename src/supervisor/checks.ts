@@ -1,6 +1,6 @@
 /** The checks of all servers: made when somebody asks or at intervals, each at most once at a time, and remembered. */
 import { runChecks, type CheckInput, type CheckReport, type EarlierLook, type ProbeReport } from "../check/index.ts";
-import { messageOf, type Clock } from "../common/index.ts";
+import { createNap, messageOf, type Clock, type Nap } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import type { AlarmSources } from "./alarms.ts";
 import { checkInput } from "./check-input.ts";
@@ -20,9 +20,14 @@ export interface Checks {
   check(server: SupervisedServer, maxAgeMs?: number): Promise<CheckReport>;
   /** What is known without asking anybody; undefined before the first time. */
   last(server: SupervisedServer): CheckReport | undefined;
-  /** Checks every server again and again until the signal fires. */
-  repeat(servers: () => readonly SupervisedServer[], intervalMs: number, signal: AbortSignal): void;
+  /** Checks every server again and again until the signal fires; while the interval is 0, none. */
+  repeat(servers: () => readonly SupervisedServer[], intervalMs: () => number, signal: AbortSignal): void;
+  /** Servers or interval are others than before: begins the next round now. */
+  update(): void;
 }
+
+/** As long as nothing is checked by itself it is only looked whether that has changed. Milliseconds. */
+const longestMs = 3_600_000;
 
 interface Look {
   readonly report: ProbeReport;
@@ -42,6 +47,7 @@ function earlierOf(report: ProbeReport): EarlierLook | undefined {
 export function createChecks({ prober, sources, notifications, clock, logger }: ChecksOptions): Checks {
   const looks = new Map<string, Look>();
   const running = new Map<string, Promise<Look>>();
+  let nap: Nap | undefined;
 
   const judge = (server: SupervisedServer, look: Look | undefined): CheckReport =>
     runChecks(
@@ -72,17 +78,21 @@ export function createChecks({ prober, sources, notifications, clock, logger }: 
       }
       return judge(server, await asking);
     },
+    update: () => nap?.wake(),
     last: (server) => (looks.has(server.name) ? judge(server, looks.get(server.name)) : undefined),
     repeat(servers, intervalMs, signal) {
+      const own = createNap(clock, signal);
+      nap = own;
       const round = async (): Promise<void> => {
         while (!signal.aborted) {
-          const asked = servers().map((server) =>
-            checks.check(server, intervalMs / 2).catch((error: unknown) => {
+          const ms = intervalMs();
+          const asked = (ms === 0 ? [] : servers()).map((server) =>
+            checks.check(server, ms / 2).catch((error: unknown) => {
               if (!signal.aborted) logger.warn(`${server.name} could not be checked: ${messageOf(error)}`);
             }),
           );
           await Promise.all(asked);
-          await clock.sleep(intervalMs, signal);
+          await own.sleep(ms === 0 ? longestMs : ms);
         }
       };
       round().catch(() => undefined); // Only the signal ends the sleep.

@@ -15,7 +15,8 @@ import { supervisorErrors } from "./errors.ts";
 import type { LiveMasterKey } from "./live-master-key.ts";
 
 export interface ConverterOptions {
-  readonly configuration: Configuration;
+  /** As it is at the moment. */
+  readonly configuration: () => Configuration;
   readonly masterKey: LiveMasterKey;
   readonly logger: Logger;
   readonly logSink: LogSink;
@@ -40,7 +41,7 @@ function run(
   file: string,
 ): Promise<ConversionDone> {
   const { environment, logger, logSink } = options;
-  const { main } = options.configuration;
+  const { main } = options.configuration();
   return new Promise((resolve, reject) => {
     let outcome: (() => void) | undefined;
     const process = startProcess<ToConverter, FromConverter>({

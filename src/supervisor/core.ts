@@ -2,19 +2,16 @@
  * The parts of the supervisor and how they hear of each other: servers with their receivers and archivers, jobs,
  * catalog, state. Nothing here runs before somebody starts it.
  */
-import { createSemaphore, messageOf, messageWithHint, toMonetaError, type Clock } from "../common/index.ts";
+import { createSemaphore, messageOf, type Clock } from "../common/index.ts";
 import type { Configuration, ServerOptions } from "../config/index.ts";
 import { fromJob, type FromJob, type JobRequest, type LiveSettings, type ToJob } from "../ipc/index.ts";
 import type { Logger, LogSink } from "../log/index.ts";
-import { managementErrors } from "../management/index.ts";
 import { openDataKeys, openWalInventory, type CatalogEntry, type RotatedKey } from "../repository/index.ts";
 import { createSegment, encodeDelta, openStateReader, openStateWriter, serverFields } from "../state/index.ts";
 import type { LocalStorage } from "../storage/index.ts";
 import { masterKeySource } from "../vault/index.ts";
-import { createArchiver } from "./archiver.ts";
-import { createSecondCopy, type SecondCopy } from "./second-copy.ts";
-import { createHotStandby, hotStandbyRequest, type HotStandby } from "./hot-standby.ts";
 import { repositoryUse } from "./backups-in-use.ts";
+import { buildServer, joinFollow, type BuildContext } from "./build-server.ts";
 import { createCatalogCache, type CatalogCache } from "./catalog-cache.ts";
 import { startProcess } from "./child-process.ts";
 import { rememberDrills } from "./drill-command.ts";
@@ -22,17 +19,18 @@ import { supervisorErrors } from "./errors.ts";
 import type { HandlerContext } from "./handler-context.ts";
 import type { Job, JobOutcome } from "./job.ts";
 import { jobTraits } from "./job-table.ts";
-import { createFollow, streaming } from "./follow.ts";
 import { findDone } from "./finished-work.ts";
 import { createJobRecorder, reportCutOff } from "./job-journal.ts";
 import type { LiveMasterKey } from "./live-master-key.ts";
 import { createJobs, type Jobs } from "./jobs.ts";
-import { formerBytes, lookAnew, noLineages, readLineages, rememberLineages } from "./lineages.ts";
-import { createReceiver } from "./receivers.ts";
+import { formerBytes, lookAnew, readLineages, rememberLineages } from "./lineages.ts";
+import type { ReloadPart } from "./reload-part.ts";
 import { createRetentionRuns } from "./retention-runs.ts";
 import type { SupervisedServer } from "./server.ts";
 import { openServerMode } from "./server-mode.ts";
-import { createWalLedger, forgetRemoved } from "./wal-ledger.ts";
+import { createServerSet } from "./server-set.ts";
+import { createServersPart, letGo, type ServersSurroundings, type StartSettings } from "./servers-part.ts";
+import { forgetRemoved } from "./wal-ledger.ts";
 import { liveSettings, repositorySettings, secretsFor, serverSettings } from "./settings.ts";
 
 export interface CoreOptions {
@@ -50,7 +48,14 @@ export interface CoreOptions {
 }
 
 export interface Core {
+  /** The same array for ever; a reload changes what is in it. */
   readonly servers: readonly SupervisedServer[];
+  /** Servers that are not in the configuration any more, and of which something still runs. */
+  readonly retiring: () => readonly SupervisedServer[];
+  /** As it is in force. */
+  configuration(): Configuration;
+  /** What servers have to do with a reload. */
+  serversPart(surroundings: ServersSurroundings): ReloadPart;
   readonly jobs: Jobs;
   readonly catalog: CatalogCache;
   /** Takes a server out of service or back; durable when it resolves. */
@@ -69,40 +74,43 @@ export interface Core {
   /** Has `listener` called when a job has its outcome and nothing of it runs any more. */
   onJobEnd(listener: (job: Job, outcome: JobOutcome) => void): void;
   /** Has the remains of crashed jobs removed. */
-  clean(server: SupervisedServer): void;
+  clean(server: SupervisedServer, workspace?: string): void;
   /** Has everything removed that is not to be kept any more, again and again until the signal fires. */
   startRetention(signal: AbortSignal): void;
 }
 
-/** A receiver that has to sync and say goodbye gets this long. */
-const DRAIN_MS = 20_000;
+/** Servers that reloads may add to those of the start: their place in the state is fixed when it is made. */
+const SPARE_SERVERS = 256;
 /** A job that was told to end gets this long. */
 const CANCEL_GRACE_MS = 10_000;
 /** Records of running and remembered jobs. */
 const JOB_RECORDS = 64;
 
 export async function createCore(options: CoreOptions, storage: LocalStorage, lockFd: number): Promise<Core> {
-  const { configuration, clock, logger } = options;
-  const { main } = configuration;
+  const { clock, logger } = options;
+  /** As it is in force; a reload puts another one in its place. */
+  let { configuration } = options;
+  const capacity = configuration.servers.length + SPARE_SERVERS;
   const mode = openServerMode(storage, () => clock.now());
-  const segment = createSegment({ servers: configuration.servers.length, jobs: JOB_RECORDS });
+  const segment = createSegment({ servers: capacity, jobs: JOB_RECORDS });
   const writer = openStateWriter(segment);
   const reader = openStateReader(segment);
   const children = { lockFd, environment: options.environment };
-  const servers: SupervisedServer[] = [];
-  const byName = new Map<string, SupervisedServer>();
+  const set = createServerSet(capacity);
   const changingModes = createSemaphore(1);
   const jobListeners = new Set<(job: Job, outcome: JobOutcome) => void>();
   let generation = 0;
 
-  const serverOf = (name: string): SupervisedServer => {
-    const server = byName.get(name);
-    if (server === undefined) throw managementErrors.serverUnknown(`there is no server ${name}`, { server: name });
-    return server;
-  };
+  const serverOf = (name: string): SupervisedServer => set.get(name);
   const live = (server: SupervisedServer): LiveSettings =>
     liveSettings(configuration, server.options, server.online, generation);
   const stateOf = (server: SupervisedServer) => encodeDelta(serverFields, undefined, server.state()) ?? {};
+  /** The part of it that follows from the configuration alone. */
+  const startSettings = (_name: string, of: Configuration, serverOptions: ServerOptions): StartSettings => ({
+    server: serverSettings(of, serverOptions),
+    repository: repositorySettings(of, serverOptions, options.repositoryId),
+    secrets: secretsFor(of, serverOptions, options.masterKey.current()),
+  });
   /** What every child is told at its start. */
   const start = (server: SupervisedServer, title: string) => {
     // With the master key of the last look: a job that finds it replaced reads the new one itself, and the next one is given it.
@@ -111,16 +119,15 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
   };
   const startWith = (server: SupervisedServer, title: string) => ({
     type: "start" as const,
-    ...(main.updateProcessTitle === "never" ? {} : { title: `moneta: ${title}` }),
-    server: serverSettings(configuration, server.options),
-    repository: repositorySettings(configuration, server.options, options.repositoryId),
-    secrets: secretsFor(configuration, server.options, options.masterKey.current()),
+    ...(configuration.main.updateProcessTitle === "never" ? {} : { title: `moneta: ${title}` }),
+    ...startSettings(server.name, configuration, server.options),
     live: live(server),
     state: stateOf(server),
   });
   /** Puts what may change at run time where every process and thread sees it. */
   const publish = (server: SupervisedServer): void => {
     generation += 1;
+    const { main } = configuration;
     const { workers, maxRate } = server.options;
     writer.configuration().set({ generation, logLevel: main.logLevel, workers: main.workers, maxRate: main.maxRate });
     writer.serverConfiguration(server.index).set({ online: server.online, workers, maxRate });
@@ -128,10 +135,14 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     jobs.reconfigure((name) => live(serverOf(name)));
   };
 
-  const catalog = createCatalogCache(storage, (name, entries) => recordBackups(serverOf(name), entries));
-  const clean = (server: SupervisedServer): void => {
+  const catalog = createCatalogCache(storage, (name, entries) => {
+    const server = set.find(name);
+    // One that is not in the configuration any more, and asked for when it still was.
+    if (server !== undefined) recordBackups(server, entries);
+  });
+  const clean = (server: SupervisedServer, workspace = server.options.workspace): void => {
     if (jobs.stopping || jobs.active(server.name, "clean").some((job) => job.state === "waiting")) return;
-    jobs.submit(server.name, { command: "clean", workspace: server.options.workspace });
+    jobs.submit(server.name, { command: "clean", workspace });
   };
   /** After retention: less is stored, and gaps in what is gone are none. */
   const lookAtWal = async (server: SupervisedServer): Promise<void> => {
@@ -147,9 +158,9 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     const server = serverOf(job.server);
     if (job.command === "archive-wal") {
       server.archivingProblem = outcome.state === "failed" || outcome.state === "died" ? outcome.error : undefined;
-      server.archiver.ended(outcome);
+      server.archiver.ended(outcome, job);
     }
-    if (job.command === "ship-wal") server.secondCopy?.ended(outcome);
+    if (job.command === "ship-wal") server.secondCopy?.ended(outcome, job);
     if (job.command === "hot-standby") server.hotStandby?.ended(outcome);
     if (job.command === "backup" && outcome.state === "succeeded") server.hotStandby?.wake();
     if (job.command === "retention") {
@@ -160,9 +171,13 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     // Before the first WAL came nobody knew which cluster it is.
     if (server.lineages.present === undefined && job.command === "backup") void rememberLineages(server, storage, logger);
     if (job.command === "drill") void rememberDrills(server, storage, logger);
-    if (outcome.state !== "succeeded" && jobTraits[job.command].leavesRemains) clean(server);
+    if (outcome.state !== "succeeded" && jobTraits[job.command].leavesRemains) {
+      // A drill that was killed left what it left where it began.
+      clean(server, job.request.command === "drill" ? job.request.workspace : undefined);
+    }
     retention.lessInUse(server);
     for (const listener of jobListeners) listener(job, outcome);
+    if (set.retiring().includes(server)) letGo(server, { set, context, jobs });
     if (!jobTraits[job.command].visible) return;
     catalog.refresh(server.name).catch((error: unknown) => {
       logger.error(
@@ -223,113 +238,56 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     if (jobs.active(server.name, "backup").every((job) => job.state === "waiting")) return;
     jobs.tell(server.name, { type: "server", state: stateOf(server) }, (job) => job.command === "backup");
   };
-  /** What an operator wanted of a server cannot be guessed from a damaged file: it stays out of service, the others do not. */
-  const modeOf = async (name: string): Promise<Pick<SupervisedServer, "online" | "problem">> => {
-    try {
-      return { online: await mode.isOnline(name), problem: undefined };
-    } catch (error) {
-      const problem = toMonetaError(error);
-      logger.error(`whether ${name} is offline is not known, so it stays offline: ${messageWithHint(problem)}`, { code: problem.code });
-      return { online: false, problem };
-    }
+  const context: BuildContext = {
+    mode,
+    writer,
+    reader,
+    clock,
+    logger,
+    logSink: options.logSink,
+    children,
+    start: (server) => start(server, `receiver ${server.name}`),
+    submit: (name, request) => jobs.submit(name, request),
+    changed,
+    patienceMs: () => configuration.main.receiverTimeout * 1000,
   };
-  const secondCopyOf = (server: string, directory: string | undefined): SecondCopy | undefined => {
-    if (directory === undefined) return undefined;
-    const submit = (): Job => jobs.submit(server, { command: "ship-wal", directory });
-    return createSecondCopy({ server, directory, submit, clock, logger: logger.child("second copy") });
-  };
-  const hotStandbyOf = ({ name, ...serverOptions }: ServerOptions): HotStandby | undefined => {
-    const request = hotStandbyRequest(serverOptions);
-    if (request === undefined) return undefined;
-    return createHotStandby({ server: name, submit: () => jobs.submit(name, request), clock, logger: logger.child("hot standby") });
-  };
-  const build = async (index: number, serverOptions: ServerOptions): Promise<SupervisedServer> => {
-    const { name } = serverOptions;
-    const record = writer.server(index);
-    const { online, problem } = await modeOf(name);
-    const server: SupervisedServer = {
-      name,
-      index,
-      options: serverOptions,
-      record,
-      wal: createWalLedger(),
-      state: () => reader.server(index),
-      online,
-      problem,
-      follow: undefined,
-      archivingProblem: undefined,
-      retentionProblem: undefined,
-      findings: [],
-      drills: [],
-      schedules: {},
-      lineages: noLineages,
-      watchers: new Set(),
-      receiver: createReceiver({
-        server: name,
-        record,
-        clock,
-        logger: logger.child("receiver"),
-        startMessage: () => ({ ...start(server, `receiver ${name}`), role: server.follow?.role() ?? streaming }),
-        onSegment(segmentName) {
-          const { walSegmentSize } = server.state();
-          server.wal.add(segmentName, walSegmentSize);
-          record.add("walBytes", walSegmentSize);
-          server.archiver.wake(segmentName);
-        },
-        onLog: (line) => options.logSink.write(line),
-        onChange: () => changed(server),
-        onError: (error) => {
-          server.problem = error;
-        },
-        onFindings: (findings) => {
-          server.findings = findings;
-        },
-        drainTimeoutMs: DRAIN_MS,
-        ...children,
-      }),
-      archiver: createArchiver({
-        server: name,
-        clock,
-        logger: logger.child("archiver"),
-        submit: () => jobs.submit(name, { command: "archive-wal" }),
-      }),
-      secondCopy: secondCopyOf(name, serverOptions.walShipping),
-      hotStandby: hotStandbyOf(serverOptions),
-    };
-    return server;
-  };
-  for (const [index, serverOptions] of configuration.servers.entries()) {
-    const server = await build(index, serverOptions);
-    servers.push(server);
-    byName.set(server.name, server);
+  const built: SupervisedServer[] = [];
+  for (const serverOptions of configuration.servers) built.push(await buildServer(set.takeIndex(), serverOptions, context));
+  set.replace(built);
+  for (const server of built) {
     publish(server);
-  }
-  for (const server of servers) {
     const { follow } = server.options;
-    if (follow === undefined) continue;
-    server.follow = createFollow({
-      own: server,
-      followed: serverOf(follow),
-      clock,
-      logger: logger.child("follow"),
-      patienceMs: main.receiverTimeout * 1000,
-      tell: (role) => server.receiver.setRole(role),
-    });
+    if (follow !== undefined) joinFollow(server, set.get(follow), context);
   }
   const retention = createRetentionRuns({
-    servers,
+    servers: set.servers,
     jobs,
     catalog,
     clock,
     logger: logger.child("retention"),
-    intervalMs: main.retentionInterval * 1000,
+    intervalMs: () => configuration.main.retentionInterval * 1000,
   });
   return {
-    servers,
+    servers: set.servers,
+    retiring: set.retiring,
+    configuration: () => configuration,
     jobs,
     catalog,
     clean,
     onJobEnd: (listener) => void jobListeners.add(listener),
+    serversPart: (surroundings) =>
+      createServersPart({
+        ...surroundings,
+        set,
+        context,
+        jobs,
+        settingsOf: ({ name }, of, serverOptions) => startSettings(name, of, serverOptions),
+        adopt(next) {
+          configuration = next;
+          for (const server of [...set.servers, ...set.retiring()]) publish(server);
+          retention.rearm();
+        },
+      }),
     startRetention: (signal) => retention.start(signal),
     nextRetention: () => retention.next,
     rememberDrills: (server) => rememberDrills(server, storage, logger),
@@ -347,7 +305,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     },
     async rotateKey({ name, secondCopy }) {
       const known = await options.masterKey.refresh();
-      const rotated = await openDataKeys(storage, name, masterKeySource(main.masterKeyFile, known)).rotate();
+      const rotated = await openDataKeys(storage, name, masterKeySource(configuration.main.masterKeyFile, known)).rotate();
       logger.warn(`what begins to be encrypted of ${name} from now on has a new data key`, {
         key: rotated.id,
         previous: rotated.previous ?? null,

@@ -171,4 +171,22 @@ export const supervisorErrors = defineErrors({
     retryable: false,
     hint: "Set `encryption` in pgmoneta.conf, for all servers or for this one, and start the daemon again.",
   },
+  serversExhausted: {
+    code: "SERVERS_EXHAUSTED",
+    exit: 6,
+    retryable: false,
+    hint: "Nothing was changed. Start the daemon again: it makes room for the servers of its configuration and 256 more.",
+  },
+  reloadIncomplete: {
+    code: "RELOAD_INCOMPLETE",
+    exit: 1,
+    retryable: false,
+    hint: "This is a defect: parts of the daemon work by the new configuration and parts by the old one. Start the daemon again, and report what the log says.",
+  },
+  starting: {
+    code: "DAEMON_STARTING",
+    exit: 6,
+    retryable: true,
+    hint: "Nothing was done. Ask again when `moneta-cli status` shows that it has started.",
+  },
 });

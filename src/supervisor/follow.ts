@@ -23,8 +23,8 @@ export interface FollowOptions {
   readonly followed: FollowSide;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** How long the followed server may be without a stream, milliseconds. */
-  readonly patienceMs: number;
+  /** How long the followed server may be without a stream at the moment, milliseconds. */
+  readonly patienceMs: () => number;
   /** Tells the receiver. */
   readonly tell: (role: ReceiverRole) => void;
 }
@@ -37,6 +37,8 @@ export interface Follow {
   role(): ReceiverRole;
   /** Begins to look; ends with the signal. */
   start(signal: AbortSignal): void;
+  /** It follows another server from now on, or none. */
+  stop(): void;
 }
 
 /** How often it is looked whether patience is at its end; what is stored is told as often at most. */
@@ -51,6 +53,7 @@ export function createFollow({ own, followed, clock, logger, patienceMs, tell }:
   /** What was received here when the followed server began to stream again. */
   let goal: { readonly timeline: number; readonly lsn: bigint } | undefined;
   let told = "";
+  const stopped = new AbortController();
 
   /** A full disk of ours is no failure of its server: another one could not be stored either. */
   const streams = (): boolean =>
@@ -89,7 +92,7 @@ export function createFollow({ own, followed, clock, logger, patienceMs, tell }:
   const look = (): void => {
     const now = clock.monotonic();
     if (streams()) lastStreaming = now;
-    if (since === undefined && now - lastStreaming >= patienceMs) {
+    if (since === undefined && now - lastStreaming >= patienceMs()) {
       since = clock.now();
       logger.warn(`${own.name} takes over the WAL stream: ${followed.name} has not been streaming for ${Math.round((now - lastStreaming) / 1000)} s`, {
         server: own.name,
@@ -112,7 +115,11 @@ export function createFollow({ own, followed, clock, logger, patienceMs, tell }:
       return since;
     },
     role,
-    start(signal) {
+    stop: () => stopped.abort(),
+    start(until) {
+      const { signal } = stopped;
+      until.addEventListener("abort", () => stopped.abort(), { once: true });
+      if (until.aborted) stopped.abort();
       lastStreaming = clock.monotonic();
       const again = (): void => {
         if (signal.aborted) return;

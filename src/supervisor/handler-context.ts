@@ -6,6 +6,7 @@ import type { Converter } from "./converter.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Lineages } from "./lineages.ts";
 import type { Notifications } from "./notifications.ts";
+import type { Reloads } from "./reloads.ts";
 import type { IntervalRun } from "./schedule-command.ts";
 import type { SupervisedServer } from "./server.ts";
 import type { StatusSources } from "./status.ts";
@@ -32,6 +33,8 @@ export interface HandlerContext {
   readonly convert: Converter;
   readonly checks: Pick<Checks, "check">;
   readonly notifications: Pick<Notifications, "notifier">;
+  /** Reads and changes the configuration; throws as long as the daemon starts. */
+  readonly reloads: () => Reloads;
   readonly shutdown: (reason: string) => void;
   /** A signal that fires after `ms`, or when the daemon stops. */
   readonly timeout: (ms: number) => AbortSignal;

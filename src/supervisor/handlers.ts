@@ -19,6 +19,7 @@ import {
   type ResponseResult,
 } from "../management/index.ts";
 import { drillsOf } from "../repository/index.ts";
+import { handleConfGet, handleConfLs, handleConfReload, handleConfSet } from "./configuration-commands.ts";
 import { supervisorErrors } from "./errors.ts";
 import { handleCheck, handleNotifyTest } from "./check-commands.ts";
 import { handleFile } from "./file-commands.ts";
@@ -253,6 +254,10 @@ const daemonHandlers: Partial<Readonly<Record<CommandName, DaemonHandler>>> = {
   decompress: async (_session, context, request) => handleFile("decompress", request, context),
   encrypt: async (_session, context, request) => handleFile("encrypt", request, context),
   decrypt: async (_session, context, request) => handleFile("decrypt", request, context),
+  "conf ls": async (_session, context) => handleConfLs(context),
+  "conf get": async (_session, context, request) => handleConfGet(request, context),
+  "conf set": async (_session, context, request) => handleConfSet(request, context),
+  "conf reload": async (_session, context) => handleConfReload(context),
   shutdown: async (session, { shutdown }) => {
     session.afterAnswer(() => shutdown("a client asked for it"));
     return yes(null);

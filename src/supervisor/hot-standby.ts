@@ -32,6 +32,8 @@ export interface HotStandby {
   /** Bytes of all copies, as far as they were seen. */
   readonly size: number;
   stop(): void;
+  /** The same where other copies take the place of these: whoever waits hears of it. */
+  dismiss(): void;
 }
 
 /** What the job of a server is asked for; undefined where no copy is wanted. */
@@ -124,5 +126,10 @@ export function createHotStandby({ server, submit, clock, logger }: HotStandbyOp
     },
     // A job that runs is ended by whoever stops the daemon, and then whoever waits hears of it.
     stop: () => stopped.abort(),
+    dismiss() {
+      stopped.abort();
+      failure ??= supervisorErrors.hotStandbyNotBegun("hot_standby has another value by now", { server });
+      settle();
+    },
   };
 }

@@ -1,13 +1,14 @@
 /** moneta: the daemon's process. */
 import { CommanderError } from "@commander-js/extra-typings";
 import { keepMemoryOutOfCoreDumps, systemClock, toMonetaError } from "../common/index.ts";
-import { formatProblem, loadConfiguration, type LoadedConfiguration, type MainOptions } from "../config/index.ts";
-import { createLogger, openLogSink, registerSecret, type AdjustableLogger, type LogSink } from "../log/index.ts";
+import { formatProblem, loadConfiguration, secretsOf, type LoadedConfiguration, type MainOptions } from "../config/index.ts";
+import { createLogger, createReplaceableSink, registerSecret, type AdjustableLogger, type LogSink, type ReplaceableSink } from "../log/index.ts";
 import { isInBackground, reportStart, startInBackground } from "./daemonise.ts";
 import { supervisorErrors } from "./errors.ts";
+import { createHangUps, type HangUps } from "./hang-up.ts";
 import { createProgram, type DaemonOptions } from "./options.ts";
 import { openLiveMasterKey } from "./live-master-key.ts";
-import { logWords } from "./settings.ts";
+import { logPart, openSink } from "./log-part.ts";
 import { listenToSignals, stoppableFromTheStart, type Stoppable } from "./signals.ts";
 import { startSupervisor, takeOwnership, type Ownership } from "./supervisor.ts";
 import { readVersion } from "./version.ts";
@@ -25,45 +26,39 @@ function parseOptions(): DaemonOptions | number {
   }
 }
 
-function load(options: DaemonOptions, meanwhile: (main: MainOptions) => void): Promise<LoadedConfiguration> {
+interface LoadOptions {
+  readonly meanwhile?: (main: MainOptions) => void;
+  readonly mainText?: string | undefined;
+}
+
+function load(options: DaemonOptions, more: LoadOptions): Promise<LoadedConfiguration> {
   return loadConfiguration({
     main: options.config,
     users: options.users,
     admins: options.admins,
     directory: options.directory,
     environment: process.env,
-    meanwhile,
+    ...more,
   });
 }
 
-function openSink(main: MainOptions): LogSink {
-  return openLogSink({
-    ...main,
-    ...logWords(main),
-    clock: systemClock,
-    stdout: process.stdout,
-    stderr: process.stderr,
-    tag: "moneta",
-  });
-}
-
-/** Passwords and the master key never reach a line, whichever process says it. */
-function keepSecrets({ configuration: { users, admins }, masterKey }: LoadedConfiguration): void {
+/** Passwords, secrets of the configuration and the master key never reach a line, whichever process says it. */
+function keepSecrets({ configuration: { users, admins }, masterKey, source }: LoadedConfiguration): void {
+  for (const secret of secretsOf(source)) registerSecret(secret);
   for (const passwords of [users, admins]) {
     for (const name of passwords.names) registerSecret(passwords.get(name) ?? "");
   }
   if (masterKey !== undefined) registerSecret(masterKey.material.toString("base64"));
 }
 
-function listen(daemon: Stoppable, sink: LogSink, logger: AdjustableLogger): void {
+function listen(daemon: Stoppable, sink: LogSink, logger: AdjustableLogger, hangUps: HangUps): void {
   listenToSignals(process, {
     stop: (signal) => daemon.stop(`signal ${signal}`),
     force: (signal) => daemon.force(`second signal, ${signal}`),
     hangUp() {
       sink.reopen();
-      logger.warn(
-        "SIGHUP: the log is opened again; reading the configuration again is not part of this version, so it stays as it was",
-      );
+      logger.info("SIGHUP: the log is opened again, and the configuration is read again");
+      hangUps.request();
     },
     ignored: (signal) => logger.info(`${signal} is ignored`),
   });
@@ -71,8 +66,9 @@ function listen(daemon: Stoppable, sink: LogSink, logger: AdjustableLogger): voi
 
 /** What a daemon that is to run has before its secrets are known. */
 interface Preparation {
-  readonly sink: LogSink;
+  readonly sink: ReplaceableSink;
   readonly logger: AdjustableLogger;
+  readonly hangUps: HangUps;
   readonly daemon: ReturnType<typeof stoppableFromTheStart>;
   readonly ownership: Promise<Ownership>;
 }
@@ -81,18 +77,22 @@ function prepare(main: MainOptions): Preparation {
   // Whatever the surroundings say: what is stored is nobody else's business.
   process.umask(0o077);
   if (main.updateProcessTitle !== "never") process.title = "moneta: supervisor";
-  const sink = openSink(main);
+  const sink = createReplaceableSink(openSink(main));
   const logger = createLogger(["supervisor"], main.logLevel, (record) => sink.write(record));
   if (!dumpsAreEmpty) logger.warn("core dumps hold passwords and keys on this system: keep them off, or to yourself");
   const daemon = stoppableFromTheStart((reason) => {
     logger.warn(`the start is given up: ${reason}`);
     process.exit(1);
   });
+  const hangUps = createHangUps((error) => {
+    const { code, hint, message } = toMonetaError(error);
+    logger.error(`SIGHUP: nothing was changed: ${message}`, { code, hint });
+  });
   // Before anything can be seen of the daemon: whoever sees it may stop it.
-  listen(daemon, sink, logger);
+  listen(daemon, sink, logger, hangUps);
   const ownership = takeOwnership(main, { clock: systemClock, logger });
   ownership.catch(() => undefined); // Heard of when the configuration turns out right.
-  return { sink, logger, daemon, ownership };
+  return { sink, logger, hangUps, daemon, ownership };
 }
 
 /** Runs the daemon to its end; the exit status. */
@@ -101,13 +101,15 @@ async function run(options: DaemonOptions): Promise<number> {
   const background = isInBackground(process.env);
   let prepared: Preparation | undefined;
   try {
-    const loaded = await load(options, (main) => {
-      if (!options.daemon || (background && main.logType !== "console")) prepared = prepare(main);
+    const loaded = await load(options, {
+      meanwhile(main) {
+        if (!options.daemon || (background && main.logType !== "console")) prepared = prepare(main);
+      },
     });
     if (options.daemon && loaded.configuration.main.logType === "console") {
       throw supervisorErrors.daemonise("-d needs a log_type other than console: nobody would see the log");
     }
-    if (prepared !== undefined) return await serve(loaded, prepared);
+    if (prepared !== undefined) return await serve(loaded, prepared, options);
   } finally {
     // An ownership that was taken in vain ends with the process, which is next.
     await prepared?.sink.close();
@@ -117,12 +119,12 @@ async function run(options: DaemonOptions): Promise<number> {
   return 0;
 }
 
-async function serve(loaded: LoadedConfiguration, prepared: Preparation): Promise<number> {
+async function serve(loaded: LoadedConfiguration, prepared: Preparation, options: DaemonOptions): Promise<number> {
   const { logger } = prepared;
   keepSecrets(loaded);
   for (const warning of loaded.warnings) logger.warn(formatProblem(warning));
   try {
-    return await supervise(loaded, prepared);
+    return await supervise(loaded, prepared, options);
   } catch (error) {
     const { code, message, hint } = toMonetaError(error);
     logger.fatal(`the daemon does not start: ${message}`, { code, hint });
@@ -131,9 +133,11 @@ async function serve(loaded: LoadedConfiguration, prepared: Preparation): Promis
 }
 
 async function supervise(
-  { configuration, masterKey }: LoadedConfiguration,
-  { sink, logger, daemon, ownership }: Preparation,
+  loaded: LoadedConfiguration,
+  { sink, logger, daemon, ownership, hangUps }: Preparation,
+  options: DaemonOptions,
 ): Promise<number> {
+  const { configuration, masterKey } = loaded;
   const { masterKeyFile } = configuration.main;
   const rotation = await rotationState(masterKeyFile);
   if (rotation.next || rotation.previous) {
@@ -151,6 +155,16 @@ async function supervise(
     clock: systemClock,
     pid: process.pid,
     environment: process.env,
+    source: {
+      loaded,
+      async read(mainText) {
+        const again = await load(options, { mainText });
+        // Before a line can be written that has one of them.
+        keepSecrets(again);
+        return again;
+      },
+    },
+    parts: [logPart({ sink, logger, background: options.daemon })],
   });
   process.on("uncaughtException", (error) => {
     // Nothing is known about what works from here on; the children end by themselves, durable data is durable.
@@ -159,6 +173,7 @@ async function supervise(
   });
   await reportStart(process);
   daemon.started(supervisor);
+  hangUps.ready(() => supervisor.reload());
   const orderly = await supervisor.ended;
   logger.info(orderly ? "stopped" : "stopped, but not in order");
   return orderly ? 0 : 1;

@@ -10,6 +10,7 @@ import { messageOf } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import type { Checks } from "./checks.ts";
 import { supervisorErrors } from "./errors.ts";
+import type { ReloadPart } from "./reload-part.ts";
 import type { SupervisedServer } from "./server.ts";
 
 export interface NagiosSettings {
@@ -19,9 +20,16 @@ export interface NagiosSettings {
   readonly port: number;
 }
 
+export interface PreparedListener {
+  commit(): void;
+  abandon(): Promise<void>;
+}
+
 export interface NagiosListener {
   /** Listens there from now on, or nowhere. Throws NAGIOS_PORT, and what listened before goes on. */
   update(settings: NagiosSettings): Promise<void>;
+  /** The same in two steps: the new place is taken, and the old one is left with `commit`. */
+  prepare(settings: NagiosSettings): Promise<PreparedListener>;
   close(): Promise<void>;
 }
 
@@ -98,23 +106,61 @@ export function createNagiosListener({ servers, checks, logger }: NagiosOptions)
       server.closeAllConnections();
     });
 
+  type Open = NonNullable<typeof open>;
+  const reopen = async ({ settings }: Open): Promise<Open> => ({ server: await listen(settings), settings });
+
+  async function prepare(settings: NagiosSettings): Promise<PreparedListener> {
+    let before = open;
+    if ((before?.settings.port ?? 0) === settings.port && (settings.port === 0 || before?.settings.host === settings.host)) {
+      return { commit: () => undefined, abandon: async () => undefined };
+    }
+    let left: Open | undefined;
+    // On the same port the new one can only come after the old one.
+    if (before !== undefined && before.settings.port === settings.port) {
+      left = before;
+      await shut(before.server);
+      before = undefined;
+      open = undefined;
+    }
+    let next: Open | undefined;
+    try {
+      next = settings.port === 0 ? undefined : { server: await listen(settings), settings };
+    } catch (error) {
+      if (left !== undefined) open = await reopen(left);
+      throw error;
+    }
+    return {
+      commit() {
+        open = next;
+        if (before !== undefined) void shut(before.server);
+      },
+      async abandon() {
+        if (next !== undefined) await shut(next.server);
+        if (left !== undefined) open = await reopen(left);
+      },
+    };
+  }
+
   return {
+    prepare,
     async update(settings) {
-      const before = open;
-      if (before?.settings.port === settings.port && before.settings.host === settings.host) return;
-      // On the same port the new one can only come after the old one.
-      if (before !== undefined && before.settings.port === settings.port) {
-        await shut(before.server);
-        open = undefined;
-      }
-      const server = settings.port === 0 ? undefined : await listen(settings);
-      if (before !== undefined && open !== undefined) await shut(before.server);
-      open = server === undefined ? undefined : { server, settings };
+      (await prepare(settings)).commit();
     },
     async close() {
       const before = open;
       open = undefined;
       if (before !== undefined) await shut(before.server);
+    },
+  };
+}
+
+/** Has the port move with `nagios` and `host`. */
+export function nagiosPart(listener: NagiosListener): ReloadPart {
+  return {
+    name: "the Nagios port",
+    prepare({ after }) {
+      const { host, nagios } = after.configuration.main;
+      return listener.prepare({ host, port: nagios });
     },
   };
 }

@@ -5,6 +5,7 @@
 import { readFile, rm } from "node:fs/promises";
 import { messageOf, writeFileDurably } from "../common/index.ts";
 import { supervisorErrors } from "./errors.ts";
+import type { ReloadPart } from "./reload-part.ts";
 
 export interface PidFile {
   readonly path: string;
@@ -35,6 +36,30 @@ export async function writePidFile(path: string, pid: number): Promise<PidFile> 
     replaced,
     async remove() {
       if ((await contentOf(path)) === String(pid)) await rm(path, { force: true });
+    },
+  };
+}
+
+/** Has the PID file move with `pidfile`: the new one is there before the old one goes. */
+export function pidFilePart(
+  pid: number,
+  { current, replace }: { readonly current: () => PidFile; readonly replace: (next: PidFile) => void },
+): ReloadPart {
+  return {
+    name: "the PID file",
+    async prepare({ after }) {
+      const before = current();
+      const { pidfile } = after.configuration.main;
+      if (before.path === pidfile) return { commit: () => undefined, abandon: async () => undefined };
+      const next = await writePidFile(pidfile, pid);
+      return {
+        commit() {
+          replace(next);
+          // One that stays says the truth about the process, and is replaced by the next daemon.
+          before.remove().catch(() => undefined);
+        },
+        abandon: () => next.remove(),
+      };
     },
   };
 }

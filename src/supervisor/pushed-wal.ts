@@ -19,10 +19,13 @@ export interface PushWatchOptions {
   readonly signal: AbortSignal;
 }
 
-/** Looks at every server now, and every `intervalMs` until the signal fires. Resolves after the first look. */
+/** Looks at every server that there is now, and every `intervalMs` until the signal fires. Resolves after the first look. */
 export async function watchPushedWal(servers: readonly SupervisedServer[], options: PushWatchOptions): Promise<void> {
   const { clock, intervalMs, signal } = options;
-  const watches = servers.map((server) => {
+  const watches = new WeakMap<SupervisedServer, () => Promise<void>>();
+  const watchOf = (server: SupervisedServer): (() => Promise<void>) => {
+    const known = watches.get(server);
+    if (known !== undefined) return known;
     const look = createPushWatch(server, options);
     let looking: Promise<void> | undefined;
     /** One look at a time: storage that hangs must not gather them. */
@@ -31,10 +34,11 @@ export async function watchPushedWal(servers: readonly SupervisedServer[], optio
         looking = undefined;
       }));
     server.lookAtPushes = () => void once();
+    watches.set(server, once);
     return once;
-  });
+  };
   const lookAtAll = async (): Promise<void> => {
-    for (const look of watches) await look();
+    for (const server of [...servers]) await watchOf(server)();
   };
   await lookAtAll();
   const loop = async (): Promise<void> => {

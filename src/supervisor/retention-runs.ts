@@ -3,7 +3,7 @@
  * is due is found in memory, so that a server whose backups all stay costs no process. A run leaves alone what other jobs
  * use; what is due and used is looked at again when one of them ends. It never stands in a line: it begins at once or later.
  */
-import { messageOf, type Clock } from "../common/index.ts";
+import { createNap, messageOf, type Clock, type Nap } from "../common/index.ts";
 import type { JobRequest, RepositoryUse } from "../ipc/index.ts";
 import type { Logger } from "../log/index.ts";
 import { lsn, parseLsn, timelineId } from "../postgres/index.ts";
@@ -23,12 +23,15 @@ export interface RetentionRunsOptions {
   readonly catalog: CatalogCache;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly intervalMs: number;
+  /** At the moment. */
+  readonly intervalMs: () => number;
 }
 
 export interface RetentionRuns {
   /** Looks at all servers again and again until the signal fires. */
   start(signal: AbortSignal): void;
+  /** The interval is another one: the next look is so long from now. */
+  rearm(): void;
   /** When it looks again, milliseconds since 1970; before the start the first time after it. */
   readonly next: number;
   /** A job of the server has ended, or uses less than before: what waited for that is due now. */
@@ -65,10 +68,12 @@ export function createRetentionRuns(options: RetentionRunsOptions): RetentionRun
   /** Of WAL that was looked at in vain: what it was, and when. */
   const inVain = new Map<SupervisedServer, { readonly surplus: string; readonly at: number }>();
   let stopped: AbortSignal | undefined;
-  let next = clock.now() + intervalMs;
+  let next = clock.now() + intervalMs();
+  let nap: Nap | undefined;
 
   async function look(server: SupervisedServer): Promise<void> {
-    if (stopped?.aborted !== false || jobs.stopping) return;
+    // Of a server that is not in the configuration any more nothing is removed.
+    if (stopped?.aborted !== false || jobs.stopping || !servers.includes(server)) return;
     const active = jobs.active(server.name);
     if (active.some(({ command }) => command === "retention")) return;
     const run = { command: "retention", backups: "all" } as const;
@@ -113,20 +118,25 @@ export function createRetentionRuns(options: RetentionRunsOptions): RetentionRun
     });
   }
 
+  function again(): void {
+    next = clock.now() + intervalMs();
+    nap?.sleep(intervalMs()).then(
+      (end) => {
+        if (end === "elapsed") for (const server of servers) lookQuietly(server);
+        again();
+      },
+      () => undefined, // The daemon stops.
+    );
+  }
+
   return {
     start(signal) {
       stopped = signal;
-      const again = (): void => {
-        next = clock.now() + intervalMs;
-        clock.sleep(intervalMs, signal).then(
-          () => {
-            for (const server of servers) lookQuietly(server);
-            again();
-          },
-          () => undefined, // The daemon stops.
-        );
-      };
+      nap = createNap(clock, signal);
       again();
+    },
+    rearm() {
+      nap?.wake();
     },
     get next() {
       return next;

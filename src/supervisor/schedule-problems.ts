@@ -79,7 +79,9 @@ export function drillProblems({ drills }: Pick<WatchedServer, "drills">): Proble
 export function scheduleProblems(server: WatchedServer, entries: readonly CatalogEntry[]): ProblemSummary[] {
   const problems: ProblemSummary[] = [];
   for (const kind of scheduledKinds) {
-    const last = server.schedules[kind]?.last;
+    const record = server.schedules[kind];
+    // What ran by a schedule that there is no more is nobody's trouble.
+    const last = record?.expression === "" ? undefined : record?.last;
     if (last?.outcome !== "failed" || last.ended === null) continue;
     // What came after it by hand puts it right; a drill that failed for the backup's sake is told above.
     const newer = kind === "backup" ? newestBackup(entries) : server.drills.at(-1)?.ended;

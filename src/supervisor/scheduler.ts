@@ -2,7 +2,7 @@
  * Starts backups and drills at their times. What is due is decided by the pure function of `schedule`; here it is
  * carried out, recorded, and said. The clock is looked at again every half minute, so that one that is set is noticed.
  */
-import { messageOf, type Clock } from "../common/index.ts";
+import { createNap, messageOf, type Clock } from "../common/index.ts";
 import type { ServerOptions } from "../config/index.ts";
 import type { Logger } from "../log/index.ts";
 import {
@@ -40,6 +40,11 @@ export interface SchedulerOptions<Server extends ScheduledServer> {
   readonly watch?: (server: Server) => void;
 }
 
+export interface Scheduler {
+  /** Servers or schedules are others than before: what is due is found out anew. Resolves when it is recorded. */
+  update(): Promise<void>;
+}
+
 const longestSleepMs = 30_000;
 /** A clock that is set back while the scheduler sleeps must not have it spin. */
 const shortestSleepMs = 20;
@@ -62,8 +67,11 @@ export function scheduleOf(
 }
 
 /** Reads what was recorded, then runs until `signal` fires. Resolves when the records are read. */
-export async function startScheduler<Server extends ScheduledServer>(options: SchedulerOptions<Server>): Promise<void> {
+export async function startScheduler<Server extends ScheduledServer>(options: SchedulerOptions<Server>): Promise<Scheduler> {
   const { clock, logger, servers, signal } = options;
+  /** Servers whose records were read. */
+  const known = new WeakSet<Server>();
+  const nap = createNap(clock, signal);
   const writing = new Map<string, Promise<void>>();
 
   const record = (server: Server, kind: ScheduledKind, value: ScheduleRecord): Promise<void> => {
@@ -140,16 +148,44 @@ export async function startScheduler<Server extends ScheduledServer>(options: Sc
       return scheduledKinds.flatMap((kind) => tend(server, kind) ?? []);
     });
     const next = Math.min(...times) - clock.now();
-    clock.sleep(Math.min(longestSleepMs, Math.max(shortestSleepMs, next)), signal).then(tick, () => undefined); // The end.
+    nap.sleep(Math.min(longestSleepMs, Math.max(shortestSleepMs, next))).then(tick, () => undefined); // The end.
   };
 
-  for (const server of servers) await prepare(server, options, record);
-  if (
-    servers.some(
-      (server) => options.watch !== undefined || scheduledKinds.some((kind) => scheduleOf(kind, server) !== undefined),
-    )
-  )
-    tick();
+  for (const server of servers) {
+    await prepare(server, options, record);
+    known.add(server);
+  }
+  tick();
+  return {
+    async update() {
+      for (const server of [...servers]) {
+        if (!known.has(server)) await prepare(server, options, record);
+        else for (const kind of scheduledKinds) await adjust(server, kind, options, record);
+        known.add(server);
+      }
+      nap.wake();
+    },
+  };
+}
+
+/** Another schedule than the one that was recorded begins now: nothing of it was missed before it was one. What runs goes on. */
+async function adjust<Server extends ScheduledServer>(
+  server: Server,
+  kind: ScheduledKind,
+  { clock }: SchedulerOptions<Server>,
+  record: (server: Server, kind: ScheduledKind, value: ScheduleRecord) => Promise<void>,
+): Promise<void> {
+  const expression = expressionOf(kind, server);
+  const before = server.schedules[kind];
+  if ((before?.expression ?? "") === expression) return;
+  const now = clock.now();
+  await record(server, kind, { expression, since: now, handledUntil: now, last: before?.last ?? null, skipped: null });
+}
+
+/** What tells one schedule from another; empty for none. */
+function expressionOf(kind: ScheduledKind, server: Pick<ScheduledServer, "name" | "options">): string {
+  const schedule = scheduleOf(kind, server);
+  return schedule === undefined ? "" : `${schedule.cron} ${schedule.zone}`;
 }
 
 const reasons: Readonly<Record<NonNullable<DueRun["skip"]>, string>> = {
@@ -177,10 +213,11 @@ async function prepare<Server extends ScheduledServer>(
   }
   for (const kind of scheduledKinds) {
     const schedule = scheduleOf(kind, server);
-    if (schedule === undefined) continue;
-    const expression = `${schedule.cron} ${schedule.zone}`;
+    const expression = expressionOf(kind, server);
     const entry = known[kind];
-    if (entry?.expression === expression) await record(server, kind, resumed(entry, schedule));
+    // Without a schedule nothing is recorded, but that there is none any more.
+    if (schedule === undefined && (entry === undefined || entry.expression === "")) continue;
+    if (schedule !== undefined && entry?.expression === expression) await record(server, kind, resumed(entry, schedule));
     else {
       const now = clock.now();
       // Another schedule: nothing of it was missed before it was one.

@@ -6,7 +6,7 @@ import type { LocalStorage } from "../storage/index.ts";
 import type { Core } from "./core.ts";
 import { backupOverdue } from "./schedule-problems.ts";
 import { obstacleOf, runScheduled, type RunContext } from "./scheduled-runs.ts";
-import { startScheduler } from "./scheduler.ts";
+import { startScheduler, type Scheduler } from "./scheduler.ts";
 import type { SupervisedServer } from "./server.ts";
 
 export interface SchedulingOptions {
@@ -22,7 +22,7 @@ export async function startScheduling(
   core: Core,
   storage: LocalStorage,
   { clock, logger, signal }: SchedulingOptions,
-): Promise<void> {
+): Promise<Scheduler> {
   const { catalog, jobs, servers } = core;
   const context: RunContext = {
     jobs,
@@ -42,7 +42,7 @@ export async function startScheduling(
       said.set(server, clock.monotonic());
     }
   };
-  await startScheduler<SupervisedServer>({
+  return startScheduler<SupervisedServer>({
     servers,
     records: (server) => openScheduleRecords(storage, server),
     clock,

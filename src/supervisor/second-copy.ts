@@ -26,8 +26,8 @@ export interface SecondCopy {
   onTimeline(timeline: number): void;
   /** So many files came to it; none: it has all that there is. */
   progress(files: number): void;
-  /** Its job is over. */
-  ended(outcome: JobOutcome): void;
+  /** Its job is over; one of another second copy is none of its own. */
+  ended(outcome: JobOutcome, of?: Job): void;
   /** What is wrong with it now. */
   problems(): ProblemSummary[];
   stop(): void;
@@ -67,9 +67,9 @@ export function createSecondCopy({ server, directory, submit, clock, logger }: S
         failure = undefined;
       }
     },
-    ended(outcome) {
+    ended(outcome, of) {
       if (outcome.state === "failed" || outcome.state === "died") failure = outcome.error;
-      worker.ended(outcome);
+      worker.ended(outcome, of);
     },
     problems() {
       if (failure !== undefined) {

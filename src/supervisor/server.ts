@@ -17,15 +17,16 @@ export interface SupervisedServer {
   readonly name: string;
   /** Place in the configuration and in the state segment. */
   readonly index: number;
-  readonly options: ServerOptions;
+  /** As the configuration has them now: what has begun keeps what it began with. */
+  options: ServerOptions;
   readonly receiver: Receiver;
-  readonly archiver: Archiver;
+  archiver: Archiver;
   /** Undefined for a server that follows none. */
   follow: Follow | undefined;
   /** Undefined without `wal_shipping`. */
-  readonly secondCopy: SecondCopy | undefined;
+  secondCopy: SecondCopy | undefined;
   /** Undefined without `hot_standby`. */
-  readonly hotStandby: HotStandby | undefined;
+  hotStandby: HotStandby | undefined;
   readonly record: ServerRecordWriter;
   /** Its complete segments. */
   readonly wal: WalLedger;

@@ -9,6 +9,8 @@ import type { SupervisedServer } from "./server.ts";
 
 export interface ShutdownParts {
   readonly servers: readonly SupervisedServer[];
+  /** Servers that are not in the configuration any more, and of which something still runs. */
+  readonly retiring?: () => readonly SupervisedServer[];
   readonly jobs: Jobs;
   /** Stops listening; resolves when every request that runs is answered. */
   readonly closeManagement: (force: boolean) => Promise<void>;
@@ -32,13 +34,14 @@ const ORDERLY_MS = 60_000;
 const KILLED_MS = 10_000;
 
 export function createShutdown(parts: ShutdownParts): Shutdown {
-  const { clock, jobs, logger, servers } = parts;
+  const { clock, jobs, logger } = parts;
+  const servers = (): readonly SupervisedServer[] => [...parts.servers, ...(parts.retiring?.() ?? [])];
   let running: Promise<boolean> | undefined;
   let forced = false;
 
   async function end(reason: string): Promise<boolean> {
     logger.info(`stopping: ${reason}`);
-    for (const server of servers) {
+    for (const server of servers()) {
       server.archiver.stop();
       server.secondCopy?.stop();
       server.hotStandby?.stop();
@@ -48,7 +51,7 @@ export function createShutdown(parts: ShutdownParts): Shutdown {
     const results = await Promise.allSettled([
       parts.closeManagement(false),
       jobs.drain("the daemon stops"),
-      ...servers.map((server) => server.receiver.child.drain()),
+      ...servers().map((server) => server.receiver.child.drain()),
     ]);
     for (const result of results) {
       if (result.status === "rejected")
@@ -61,13 +64,13 @@ export function createShutdown(parts: ShutdownParts): Shutdown {
     forced = true;
     logger.warn(`stopping at once: ${reason}`);
     jobs.kill();
-    for (const server of servers) server.receiver.child.kill();
+    for (const server of servers()) server.receiver.child.kill();
     parts
       .closeManagement(true)
       .catch((error: unknown) => logger.error(`the management listener did not close: ${messageOf(error)}`));
   };
   const processes = (): number[] =>
-    servers.flatMap(({ name, receiver }) => [receiver.child.pid, ...jobs.active(name).map((job) => job.pid)]).filter((pid) => pid !== undefined);
+    servers().flatMap(({ name, receiver }) => [receiver.child.pid, ...jobs.active(name).map((job) => job.pid)]).filter((pid) => pid !== undefined);
 
   async function giveUp(over: AbortSignal): Promise<boolean> {
     await clock.sleep(ORDERLY_MS, over);

@@ -57,8 +57,8 @@ async function askSystem(path: string): Promise<RoomReport> {
   return { device: await deviceOf(path), room: await roomAt(path) };
 }
 
-/** Asks for all `paths` every `intervalMs` until `signal` fires. */
-export function createSpaceMonitor(paths: readonly string[], options: SpaceMonitorOptions): SpaceMonitor {
+/** Asks for all `paths`, which may be others each time, every `intervalMs` until `signal` fires. */
+export function createSpaceMonitor(paths: () => readonly string[], options: SpaceMonitorOptions): SpaceMonitor {
   const { clock, intervalMs, logger, signal, ask = askSystem } = options;
   const known = new Map<string, RoomReport>();
   const growths = new Map<number, Growth>();
@@ -93,7 +93,7 @@ export function createSpaceMonitor(paths: readonly string[], options: SpaceMonit
       logger.error(`the file system of "${path}" does not answer`, { path });
     }
     const noted = new Set<number>();
-    const asked = [...new Set(paths)].filter((path) => !open.has(path));
+    const asked = [...new Set(paths())].filter((path) => !open.has(path));
     await Promise.all(asked.map((path) => look(path, noted)));
   };
   const loop = async (): Promise<void> => {

@@ -27,7 +27,8 @@ import { retentionPolicyOf } from "./settings.ts";
 import type { SpaceMonitor } from "./space.ts";
 
 export interface StatusSources {
-  readonly main: MainOptions;
+  /** At the moment. */
+  readonly main: () => MainOptions;
   readonly version: string;
   readonly now: () => number;
   readonly entries: (server: string) => readonly CatalogEntry[];
@@ -157,15 +158,15 @@ export function serverDetails(server: SupervisedServer, sources: StatusSources):
 }
 
 export function repositorySummary(servers: readonly SupervisedServer[], sources: StatusSources): RepositorySummary {
-  const { free, total } = sources.space.of(sources.main.baseDir);
-  const fullInMs = sources.space.fullInMs(sources.main.baseDir);
+  const { free, total } = sources.space.of(sources.main().baseDir);
+  const fullInMs = sources.space.fullInMs(sources.main().baseDir);
   const used = servers.reduce((sum, server) => sum + server.state().backupBytes + server.state().walBytes, 0);
   return {
     usedSpace: used,
     freeSpace: free,
     totalSpace: total,
     ...(fullInMs === undefined ? {} : { fullInMs }),
-    workers: sources.main.workers,
+    workers: sources.main().workers,
     version: sources.version,
   };
 }

@@ -2,31 +2,31 @@
  * The supervisor: takes ownership of the repository, starts a receiver for each server, answers operators, runs jobs,
  * and ends in order. It never touches a byte of a database and waits for nobody.
  */
-import { messageOf, timeLimit, toMonetaError } from "../common/index.ts";
+import { messageOf, timeLimit } from "../common/index.ts";
 import type { MainOptions } from "../config/index.ts";
-import { hasScratch } from "../drill/index.ts";
 import type { Logger } from "../log/index.ts";
 import { createManagementServer, managementSocketName, type ManagementServer } from "../management/index.ts";
 import {
   acquireOwnerLock,
   openRepositoryStorage,
-  openServerIdentity,
-  openWalInventory,
   requireRepository,
   type OwnerLock,
 } from "../repository/index.ts";
-import { openReserve, type LocalStorage } from "../storage/index.ts";
+import { openReserve } from "../storage/index.ts";
 import { placesOf, type AlarmSources } from "./alarms.ts";
 import { createCore, type Core, type CoreOptions } from "./core.ts";
 import { createChecks, type Checks } from "./checks.ts";
 import { createConverter } from "./converter.ts";
+import { supervisorErrors } from "./errors.ts";
+import { firstLook } from "./first-look.ts";
 import { createHandler } from "./handlers.ts";
-import { formerBytes, readLineages, rememberLineages } from "./lineages.ts";
-import { createNagiosListener } from "./nagios-listener.ts";
+import { createNagiosListener, nagiosPart } from "./nagios-listener.ts";
 import { openNotifications, type Notifications } from "./notifications.ts";
 import { createProber } from "./prober.ts";
 import { watchPushedWal } from "./pushed-wal.ts";
-import { writePidFile } from "./pid-file.ts";
+import { pidFilePart, writePidFile } from "./pid-file.ts";
+import { plainPart, type ReloadPart } from "./reload-part.ts";
+import { createReloads, type ReloadReport, type Reloads, type ReloadSource } from "./reloads.ts";
 import { openRepositoryMemory, type RepositoryMemory } from "./repository-memory.ts";
 import { keepReserve } from "./reserve.ts";
 import type { SupervisedServer } from "./server.ts";
@@ -36,11 +36,14 @@ import { startScheduling } from "./scheduling.ts";
 import { createShutdown } from "./shutdown.ts";
 import { stoppableFromTheStart } from "./signals.ts";
 import { createSpaceMonitor } from "./space.ts";
-import { tidyServer } from "./tidy.ts";
 import { createVerificationSchedule } from "./verification-schedule.ts";
 
 export interface SupervisorOptions extends CoreOptions {
   readonly pid: number;
+  /** Where the configuration came from, and comes from again. */
+  readonly source: ReloadSource;
+  /** What else takes part in a reload. */
+  readonly parts: readonly ReloadPart[];
   readonly ownership: Ownership;
 }
 
@@ -55,6 +58,8 @@ export interface Supervisor {
   stop(reason: string): void;
   /** Ends what still runs at once. */
   force(reason: string): void;
+  /** Reads the configuration again. Throws why it cannot be put in force; then nothing has changed. */
+  reload(): Promise<ReloadReport>;
   /** Resolves with whether the end was orderly, when nothing of the daemon is left but its process. */
   readonly ended: Promise<boolean>;
 }
@@ -62,8 +67,6 @@ export interface Supervisor {
 /** How long children of a dead supervisor are waited for: they end within a second of its death. */
 const ORPHANS_MS = 10_000;
 const SPACE_INTERVAL_MS = 30_000;
-/** Of a server that was never reached: its WAL directory is empty. */
-const DEFAULT_SEGMENT_SIZE = 16 * 1024 * 1024;
 
 /** Takes the repository, or says whose it is. Changes nothing in one that exists. */
 export async function takeOwnership(
@@ -102,11 +105,15 @@ async function startOwned(
   const { main } = options.configuration;
   const storage = openRepositoryStorage(main.baseDir, options.repositoryId);
   const core = await createCore(options, storage, lock.fd);
-  const remains = await lookAround(core, storage, logger);
+  const remains = new Map<SupervisedServer, boolean>();
+  for (const server of core.servers) remains.set(server, await firstLook(server, core, storage, logger));
   const stopping = new AbortController();
   undo.push(async () => stopping.abort());
   const space = createSpaceMonitor(
-    [main.baseDir, main.workspace, ...core.servers.flatMap((server) => placesOf(server, main))],
+    () => {
+      const { main: now } = core.configuration();
+      return [now.baseDir, now.workspace, ...core.servers.flatMap((server) => placesOf(server, now))];
+    },
     {
       clock,
       logger,
@@ -123,18 +130,20 @@ async function startOwned(
   await keepReserve(fill, { clock, logger, intervalMs: SPACE_INTERVAL_MS, signal: stopping.signal });
 
   const verification = createVerificationSchedule({
-    servers: core.servers.map(({ name }) => name),
+    servers: () => core.servers.map(({ name }) => name),
+    plan() {
+      const { verification: seconds, verificationRate } = core.configuration().main;
+      return { periodMs: seconds * 1000, rateBytes: verificationRate };
+    },
     jobs: core.jobs,
     catalog: core.catalog,
     clock,
     logger: logger.child("verification"),
     signal: stopping.signal,
-    periodMs: main.verification * 1000,
-    rateBytes: main.verificationRate,
   });
   const daemon = stoppableFromTheStart(() => undefined);
   const sources: AlarmSources = {
-    main,
+    main: () => core.configuration().main,
     now: () => clock.now(),
     entries: (name) => core.catalog.entries(name),
     space,
@@ -142,19 +151,30 @@ async function startOwned(
   };
   const notifications = await openNotifications({ ...options, main, storage, logger: logger.child("notify") });
   const checks = createChecks({
-    prober: createProber({ ...options, configuration: () => options.configuration, logger: logger.child("check") }),
+    prober: createProber({ ...options, configuration: () => core.configuration(), logger: logger.child("check") }),
     sources,
     notifications: () => notifications.state,
     clock,
     logger: logger.child("check"),
   });
-  const management = await listen(options, core, { sources, checks, notifications }, stopping.signal, daemon.stop);
+  const begun: { reloads?: Reloads } = {};
+  const management = await listen(options, core, {
+    sources,
+    checks,
+    notifications,
+    stopping: stopping.signal,
+    shutdown: daemon.stop,
+    reloads: () => {
+      if (begun.reloads === undefined) throw supervisorErrors.starting("the daemon is still starting");
+      return begun.reloads;
+    },
+  });
   undo.push(() => management.close(true));
   const nagios = createNagiosListener({ servers: () => core.servers, checks, logger: logger.child("nagios") });
   undo.push(() => nagios.close());
   await nagios.update({ host: main.host, port: main.nagios });
   // Not before the socket is ours: the file may be that of a daemon that lives, with another repository.
-  const pidFile = await writePidFile(main.pidfile, options.pid);
+  let pidFile = await writePidFile(main.pidfile, options.pid);
   undo.push(() => pidFile.remove());
   if (pidFile.replaced !== undefined) {
     logger.info("a PID file that was left behind is replaced", { path: pidFile.path, pid: pidFile.replaced });
@@ -163,6 +183,7 @@ async function startOwned(
   const shutdown = createShutdown({
     clock,
     servers,
+    retiring: core.retiring,
     jobs,
     logger,
     closeManagement: async (force) => {
@@ -190,73 +211,69 @@ async function startOwned(
         settle(false);
       });
   };
-  startChildren(core, remains, logger);
+  for (const [server, left] of remains) begin(server, left, core, logger);
   await watchPushedWal(core.servers, { storage, clock, logger, intervalMs: SPACE_INTERVAL_MS, signal: stopping.signal });
   for (const server of core.servers) server.follow?.start(stopping.signal);
   core.startRetention(stopping.signal);
   verification.start();
   core.onJobEnd((job, outcome) => notifications.jobEnded(job.server, job.command, outcome));
   notifications.start(() => core.servers, sources, checks, stopping.signal);
-  if (main.checkInterval > 0 && (notifications.notifier.targets > 0 || main.nagios > 0))
-    checks.repeat(() => core.servers, main.checkInterval * 1000, stopping.signal);
-  await startScheduling(core, storage, { clock, logger: logger.child("schedule"), signal: stopping.signal });
+  const checkIntervalMs = (): number => {
+    const { checkInterval, nagios: port } = core.configuration().main;
+    return notifications.notifier.targets > 0 || port > 0 ? checkInterval * 1000 : 0;
+  };
+  checks.repeat(() => core.servers, checkIntervalMs, stopping.signal);
+  const scheduler = await startScheduling(core, storage, { clock, logger: logger.child("schedule"), signal: stopping.signal });
+  const reloads = createReloads({
+    source: options.source,
+    parts: [
+      ...options.parts,
+      core.serversPart({
+        signal: stopping.signal,
+        look: (server) => firstLook(server, core, storage, logger),
+        begin: (server, left) => begin(server, left, core, logger),
+      }),
+      pidFilePart(options.pid, {
+        current: () => pidFile,
+        replace: (next) => {
+          pidFile = next;
+        },
+      }),
+      plainPart("the management socket", ({ after }) => management.limit(managementLimits(after.configuration.main))),
+      nagiosPart(nagios),
+      plainPart("notifications", ({ after }) => notifications.update(after.configuration.main)),
+      plainPart("what runs by itself", () => {
+        verification.update();
+        void space.refresh();
+        checks.update();
+        scheduler.update().catch((error: unknown) => logger.error(`the schedules could not be looked at anew: ${messageOf(error)}`));
+      }),
+    ],
+    stopping: () => stopping.signal.aborted,
+    logger: logger.child("configuration"),
+  });
+  begun.reloads = reloads;
   logger.info(`moneta ${options.version} is ready`, { servers: servers.length, baseDir: main.baseDir });
-  const supervisor = { stop, force: (reason: string) => shutdown.force(reason), ended };
+  const supervisor = { stop, force: (reason: string) => shutdown.force(reason), reload: () => reloads.reload(), ended };
   daemon.started(supervisor);
   return supervisor;
 }
 
-/** What crashes left goes before anything new is written; what is there is read once. Returns who needs more cleaning. */
-async function lookAround(core: Core, storage: LocalStorage, logger: Logger): Promise<ReadonlySet<string>> {
-  const remains = new Set<string>();
-  for (const server of core.servers) {
-    await core.rememberDrills(server);
-    if (await hasScratch(server.options.workspace)) remains.add(server.name);
-    try {
-      const { backupsLeft } = await tidyServer(storage, server.name, logger);
-      if (backupsLeft) remains.add(server.name);
-      await readFacts(server, core, storage, logger);
-    } catch (error) {
-      // One damaged file must not keep the WAL of any server from being received: it is reported, and status shows it.
-      const problem = toMonetaError(error);
-      server.problem = problem;
-      logger.error(`what is stored of ${server.name} cannot be read: ${problem.message}`, { code: problem.code });
-    }
-    await core.reportCutOff(server);
-  }
-  return remains;
-}
-
-async function readFacts(server: SupervisedServer, { catalog }: Core, storage: LocalStorage, logger: Logger): Promise<void> {
-  const { name, record, wal } = server;
-  const newest = (await catalog.refresh(name)).flatMap(({ info }) => info?.own ?? []).at(-1);
-  const known = await openServerIdentity(storage, name).read();
-  const inventory = openWalInventory(storage, name, known?.segmentSize ?? DEFAULT_SEGMENT_SIZE);
-  wal.load(await inventory.stretches());
-  server.lineages = await readLineages(storage, name, false);
-  // Every file is looked at, which takes its time where there are many; nobody waits for it.
-  inventory.usage().then(
-    ({ bytes }) => record.add("walBytes", bytes),
-    (error: unknown) => logger.warn(`the size of the WAL of ${name} is not known: ${messageOf(error)}`),
-  );
-  if (server.lineages.former.size > 0) {
-    void rememberLineages(server, storage, logger).then(() => record.add("walBytes", formerBytes(server)));
-  }
-  record.set({
-    gaps: (await inventory.openGaps()).length,
-    walSegmentSize: known?.segmentSize ?? 0,
-    // Until the server itself can be asked.
-    serverVersion: newest?.serverVersion ?? 0,
-    checksums: newest !== undefined && newest.pageChecksums !== "off",
-  });
+/** What the management commands need besides the core. */
+interface Surroundings {
+  readonly sources: AlarmSources;
+  readonly checks: Checks;
+  readonly notifications: Notifications;
+  readonly stopping: AbortSignal;
+  readonly shutdown: (reason: string) => void;
+  /** Throws as long as the daemon starts. */
+  readonly reloads: () => Reloads;
 }
 
 function listen(
   options: SupervisorOptions,
   core: Core,
-  { sources, checks, notifications }: { readonly sources: AlarmSources; readonly checks: Checks; readonly notifications: Notifications },
-  stopping: AbortSignal,
-  shutdown: (reason: string) => void,
+  { checks, notifications, reloads, shutdown, sources, stopping }: Surroundings,
 ): Promise<ManagementServer> {
   const { clock, logger, masterKey } = options;
   const { servers, jobs, catalog } = core;
@@ -274,11 +291,12 @@ function listen(
       setOnline: (server, online) => core.setOnline(server, online),
       rememberDrills: (server) => core.rememberDrills(server),
       lineages: core.lineages,
-      intervals: ({ name }) => intervalsOf(catalog.entries(name), main, core.nextRetention(), clock.now()),
+      intervals: ({ name }) => intervalsOf(catalog.entries(name), core.configuration().main, core.nextRetention(), clock.now()),
       rotateKey: (server) => core.rotateKey(server),
-      convert: createConverter(options),
+      convert: createConverter({ ...options, configuration: () => core.configuration() }),
       checks,
       notifications,
+      reloads,
       shutdown,
       timeout: (ms) => timeLimit(ms, stopping),
       sources: {
@@ -293,20 +311,19 @@ function listen(
   });
 }
 
-function startChildren(core: Core, remains: ReadonlySet<string>, logger: Logger): void {
-  for (const server of core.servers) {
-    if (remains.has(server.name)) core.clean(server);
-    if (server.online) {
-      server.receiver.child.start();
-    } else {
-      logger.warn(`server ${server.name} is offline: nothing is received, and its slot keeps WAL on it`, {
-        slot: server.options.walSlot,
-      });
-    }
-    // Segments that were complete when the last daemon ended.
-    server.archiver.wake();
-    server.secondCopy?.wake();
-    // What a daemon before this one did not get to.
-    if (core.catalog.entries(server.name).some(({ state }) => state === "valid")) server.hotStandby?.wake();
+/** Has everything run that a server has. */
+function begin(server: SupervisedServer, remains: boolean, core: Core, logger: Logger): void {
+  if (remains) core.clean(server);
+  if (server.online) {
+    server.receiver.child.start();
+  } else {
+    logger.warn(`server ${server.name} is offline: nothing is received, and its slot keeps WAL on it`, {
+      slot: server.options.walSlot,
+    });
   }
+  // Segments that were complete when the last daemon ended.
+  server.archiver.wake();
+  server.secondCopy?.wake();
+  // What a daemon before this one did not get to.
+  if (core.catalog.entries(server.name).some(({ state }) => state === "valid")) server.hotStandby?.wake();
 }

@@ -2,7 +2,7 @@
  * Reads every byte of every valid backup back within a period: begins a verification when one is due, one at a time over
  * all servers, and again where it was when it was stopped.
  */
-import { createBackoff, type Clock, type MonetaError } from "../common/index.ts";
+import { createBackoff, createNap, type Clock, type MonetaError } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import type { ProblemSummary } from "../management/index.ts";
 import { startTimeOf, type CatalogEntry } from "../repository/index.ts";
@@ -18,8 +18,11 @@ export interface VerificationPlan {
   readonly rateBytes: number;
 }
 
-export interface VerificationScheduleOptions extends VerificationPlan {
-  readonly servers: readonly string[];
+export interface VerificationScheduleOptions {
+  /** Names, as they are at the moment. */
+  readonly servers: () => readonly string[];
+  /** At the moment. */
+  readonly plan: () => VerificationPlan;
   readonly jobs: Pick<Jobs, "submit" | "active" | "blockers" | "stopping">;
   readonly catalog: Pick<CatalogCache, "entries" | "refresh">;
   readonly clock: Clock;
@@ -30,6 +33,8 @@ export interface VerificationScheduleOptions extends VerificationPlan {
 export interface VerificationSchedule {
   /** Begins to look; ends with the signal. */
   start(): void;
+  /** Servers or plan are others than before: looks anew. */
+  update(): void;
   /** What status says of a server. */
   problems(server: string): ProblemSummary[];
 }
@@ -67,7 +72,8 @@ export function nextVerification(entries: readonly CatalogEntry[], { periodMs, r
 }
 
 export function createVerificationSchedule(options: VerificationScheduleOptions): VerificationSchedule {
-  const { servers, jobs, catalog, clock, logger, signal, periodMs, rateBytes } = options;
+  const { servers, plan, jobs, catalog, clock, logger, signal } = options;
+  const nap = createNap(clock, signal);
   const backoff = createBackoff({ firstMs: 2000, factor: 2, maxMs: LONGEST_WAIT_MS, jitter: 0.2 });
   /** Servers whose verification failed, and when it is tried again. */
   const notBefore = new Map<string, number>();
@@ -75,8 +81,9 @@ export function createVerificationSchedule(options: VerificationScheduleOptions)
 
   const pick = (): (DueVerification & { readonly server: string }) | undefined => {
     let first: (DueVerification & { readonly server: string }) | undefined;
-    for (const server of servers) {
-      const next = nextVerification(catalog.entries(server), options);
+    if (plan().periodMs === 0) return undefined;
+    for (const server of servers()) {
+      const next = nextVerification(catalog.entries(server), plan());
       if (next === undefined) continue;
       const due = Math.max(next.due, notBefore.get(server) ?? 0);
       if (first === undefined || due < first.due) first = { server, label: next.label, due };
@@ -107,7 +114,7 @@ export function createVerificationSchedule(options: VerificationScheduleOptions)
       return;
     }
     if (outcome.state === "cancelled" && madeRoom) return;
-    const ms = outcome.state === "cancelled" ? Math.min(LONGEST_WAIT_MS, periodMs / 4) : backoff.next();
+    const ms = outcome.state === "cancelled" ? Math.min(LONGEST_WAIT_MS, plan().periodMs / 4) : backoff.next();
     notBefore.set(server, clock.now() + ms);
     if (outcome.state !== "cancelled") troubles.set(server, outcome.error);
     logger.warn(`the verification of ${server} goes on in ${Math.ceil(ms / 1000)} s`, { code: outcome.error.code });
@@ -115,8 +122,13 @@ export function createVerificationSchedule(options: VerificationScheduleOptions)
 
   async function step(): Promise<void> {
     const next = pick();
-    const wait = Math.min(next === undefined ? LONGEST_WAIT_MS : next.due - clock.now(), LONGEST_WAIT_MS, periodMs / 4);
-    if (next === undefined || wait > 0) return clock.sleep(wait, signal);
+    const { periodMs, rateBytes } = plan();
+    const longest = periodMs === 0 ? LONGEST_WAIT_MS : Math.min(LONGEST_WAIT_MS, periodMs / 4);
+    const wait = Math.min(next === undefined ? longest : next.due - clock.now(), longest);
+    if (next === undefined || wait > 0) {
+      await nap.sleep(wait);
+      return;
+    }
     const [other] = jobs.active(next.server, "verify");
     if (other !== undefined) {
       await other.done;
@@ -143,6 +155,7 @@ export function createVerificationSchedule(options: VerificationScheduleOptions)
   }
 
   function overdue(server: string): ProblemSummary[] {
+    const { periodMs } = plan();
     if (periodMs === 0) return [];
     const old = catalog.entries(server).filter((entry) => (provenAt(entry) ?? Number.POSITIVE_INFINITY) + periodMs < clock.now());
     const [first] = old;
@@ -155,9 +168,8 @@ export function createVerificationSchedule(options: VerificationScheduleOptions)
   }
 
   return {
-    start() {
-      if (periodMs > 0) void run();
-    },
+    start: () => void run(),
+    update: () => nap.wake(),
     problems: (server) => {
       const late = overdue(server);
       const trouble = troubles.get(server);

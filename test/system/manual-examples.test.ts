@@ -79,7 +79,7 @@ const typed = (line: string): string[] =>
 
 /** Failures and lines of progress go to standard error: what a page shows of one that failed is there. */
 const printed = ({ stdout, stderr }: Finished, exit: number): string =>
-  (exit === 0 ? stdout : stderr).replaceAll(`${place}/`, "/srv/").replaceAll(`${daemon.baseDir}/`, "/var/lib/moneta/repository/");
+  (exit === 0 ? stdout : stderr).replaceAll(`${place}/`, "/srv/").replaceAll(`${daemon.baseDir}/`, "/var/lib/moneta/repository/").replaceAll(`${daemon.configDir}/`, "/etc/pgmoneta/");
 
 function compare({ exit = 0, line, prints }: Example, done: Finished): void {
   expect(done.status, `${line}\n${done.stdout}${done.stderr}`).toBe(exit);

@@ -8,7 +8,7 @@ import { run, type Finished } from "../../support/processes.ts";
 import { registerResource } from "../../support/resources.ts";
 import { requires } from "../../support/requires.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
-import { asUnprivileged } from "../../support/unprivileged-user.ts";
+import { asUnprivileged, giveToUnprivileged } from "../../support/unprivileged-user.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
 const program = resolve(import.meta.dirname, "../../../bin/moneta-admin");
@@ -234,4 +234,36 @@ test("users that are added, changed and removed at the same time are all there a
   ]);
   const names = (await must(["-f", users, "user", "ls"])).trim().split("\n");
   expect(names.toSorted()).toEqual(["changing", "four", "one", "three", "two"]);
+});
+
+describe("conf", () => {
+  const text = "# Mine\n[pgmoneta]\nhost = localhost\nworkers = 1\n";
+  let file = "";
+  beforeEach(async () => {
+    file = join(home, "pgmoneta.conf");
+    await writeFile(file, text, { mode: 0o600 });
+    giveToUnprivileged(home);
+  });
+
+  test("edits a file, in words and as a document", async () => {
+    expect(await must(["conf", "get", file, "pgmoneta", "workers"])).toBe("1\n");
+    expect(await must(["conf", "set", file, "pgmoneta", "workers", "4"])).toContain("workers of [pgmoneta] is 4 in");
+    expect(JSON.parse(await must(["-F", "json", "conf", "get", file, "pgmoneta", "workers"]))).toMatchObject({ Header: { Command: 1101 }, Outcome: { Status: true }, Response: { Value: "4" } });
+    const { status, stderr } = await admin(["conf", "set", file, "pgmoneta", "workers", "many"]);
+    expect([status, stderr.includes('found "many"')]).toEqual([6, true]);
+    expect(await readFile(file, "utf8")).toBe(text.replace("workers = 1", "workers = 4"));
+    expect((await admin(["conf", "get", file])).status).not.toBe(0);
+  });
+
+  const { test: testHere } = requires("strace");
+  for (const call of ["fsync", "rename"]) {
+    testHere(`that is killed at its ${call} leaves the file as it was, and the next one writes it`, async () => {
+      const words = ["-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:signal=SIGKILL:when=1`];
+      const killed = await run("strace", [...words, program, "conf", "set", file, "pgmoneta", "workers", "4"], { env: environment(), unprivileged: true });
+      expect(killed.status).not.toBe(0);
+      expect([text, text.replace("workers = 1", "workers = 4")]).toContain(await readFile(file, "utf8"));
+      await must(["conf", "set", file, "pgmoneta", "workers", "5"]);
+      expect(await readFile(file, "utf8")).toBe(text.replace("workers = 1", "workers = 5"));
+    });
+  }
 });

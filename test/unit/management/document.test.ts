@@ -80,7 +80,7 @@ describe("request documents", () => {
 
   const refused: readonly (readonly [string, JsonObject, string])[] = [
     ["an unknown command", { Header: { Command: 4711 }, Request: {} }, "COMMAND_UNKNOWN"],
-    ["a command that is not built yet", { Header: { Command: 23 }, Request: {} }, "COMMAND_NOT_AVAILABLE"],
+    ["a command that is not built yet", { Header: { Command: 200 }, Request: {} }, "COMMAND_NOT_AVAILABLE"],
     ["a missing server", { Header: { Command: 1 }, Request: { Backup: null } }, "REQUEST_INVALID"],
     ["an empty server", { Header: { Command: 1 }, Request: { Server: "" } }, "REQUEST_INVALID"],
     ["a server that is a number", { Header: { Command: 1 }, Request: { Server: 7 } }, "REQUEST_INVALID"],

@@ -36,7 +36,7 @@ function following() {
   const clock = createManualClock();
   const { logger, records } = createRecordingLogger();
   const told: ReceiverRole[] = [];
-  const follow = createFollow({ own, followed, clock, logger, patienceMs: 5000, tell: (role) => void told.push(role) });
+  const follow = createFollow({ own, followed, clock, logger, patienceMs: () => 5000, tell: (role) => void told.push(role) });
   const ended = new AbortController();
   // The clock that stands still keeps a listener for each wait.
   setMaxListeners(0, ended.signal);

@@ -28,7 +28,7 @@ function setUp() {
     catalog: { refresh: () => Promise.resolve(entries) },
     clock,
     logger: createRecordingLogger().logger,
-    intervalMs: 1000,
+    intervalMs: () => 1000,
   } as unknown as RetentionRunsOptions);
   const using = async (...jobs: readonly { command: string; backups: "all" | ReadonlySet<string> }[]): Promise<void> => {
     active = jobs.map((job) => ({ request: {}, state: "running", wal: [], ...job }));

@@ -23,7 +23,7 @@ describe("the file systems that are watched", () => {
   afterEach(() => stop.abort());
 
   const monitor = (...paths: string[]): SpaceMonitor =>
-    createSpaceMonitor(paths, {
+    createSpaceMonitor(() => paths, {
       clock,
       intervalMs: interval,
       signal: stop.signal,
@@ -93,7 +93,7 @@ describe("the file systems that are watched", () => {
 
   it("are asked for real by default, also for a directory that is made later", async () => {
     const { path } = temporaryDirectory();
-    const space = createSpaceMonitor([path, join(path, "not", "yet")], { clock, intervalMs: interval, signal: stop.signal, logger: log.logger });
+    const space = createSpaceMonitor(() => [path, join(path, "not", "yet")], { clock, intervalMs: interval, signal: stop.signal, logger: log.logger });
     await space.refresh();
     expect(space.of(path).total).toBeGreaterThan(0);
     expect(space.of(join(path, "not", "yet")).total).toBe(space.of(path).total);

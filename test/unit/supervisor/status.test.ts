@@ -34,7 +34,7 @@ const sources = {
   placeInLine: () => undefined,
   jobState: () => undefined,
   space: { of: () => ({ total: 10, free: 5 }), problems: () => [], fullInMs: () => undefined },
-  main: { baseDir: "/b" },
+  main: () => ({ baseDir: "/b" }),
   now: () => 10_000,
 } as unknown as StatusSources;
 
