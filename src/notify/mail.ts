@@ -17,18 +17,12 @@ export interface MailSettings {
   readonly timeLimitMs: number;
 }
 
-/** What is used of nodemailer. */
-interface Transport {
-  sendMail(mail: object): Promise<{ readonly rejected?: readonly unknown[] }>;
-  close(): void;
-}
-interface Nodemailer {
-  createTransport(options: object): Transport;
-}
+type Nodemailer = typeof import("nodemailer");
 
 async function loadNodemailer(): Promise<Nodemailer> {
   try {
-    const module = (await import("nodemailer")) as unknown as { readonly default?: Nodemailer } & Nodemailer;
+    // It is a script: as a module it is the default of itself.
+    const module = (await import("nodemailer")) as Nodemailer & { readonly default?: Nodemailer };
     return module.default ?? module;
   } catch (error) {
     throw notifyErrors.mailMissing("e-mail cannot be sent: nodemailer is not installed", {}, error);

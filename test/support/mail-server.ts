@@ -55,7 +55,7 @@ export async function createMailServer({ certificate, user, password, noTls, ref
         mails.push({
           from: mailFrom === false ? "" : mailFrom.address,
           to: rcptTo.map(({ address }) => address),
-          user: session.user as string | undefined,
+          user: session.user,
           secured: session.secure,
           text: Buffer.concat(pieces).toString("utf8"),
         });
