@@ -41,12 +41,12 @@ function backupsOf(server: SupervisedServer, entries: readonly CatalogEntry[], s
     oldestAllowed: oldestAllowed(server, sources.now()),
     drillsScheduled: scheduleOf("drill", server) !== undefined,
     proven: newestProven(server.drills)?.ended,
-    verificationPeriod: sources.main.verification * 1000,
+    verificationPeriod: sources.main().verification * 1000,
   };
 }
 
 function disksOf(server: SupervisedServer, { main, space }: AlarmSources): DiskInput[] {
-  const places = [["base_dir", main.baseDir] as const, ["workspace", server.options.workspace] as const];
+  const places = [["base_dir", main().baseDir] as const, ["workspace", server.options.workspace] as const];
   return places.map(([what, path]) => ({ what, path, ...space.of(path), fullInMs: space.fullInMs(path) }));
 }
 
