@@ -66,6 +66,12 @@ it("moves to another port, stops, and stays where it is when the other port is t
   await new Promise<void>((resolve) => other.listen(first, "127.0.0.1", resolve));
   await expect(nagios.update({ host: "127.0.0.1", port: first })).rejects.toMatchObject({ code: "NAGIOS_PORT" });
   expect((await get(second, "/good")).status).toBe(200);
+  // What is only made ready changes nothing for who asks.
+  const third = await freePort();
+  const { abandon } = await nagios.prepare({ host: "127.0.0.1", port: third });
+  expect((await fetch(`http://127.0.0.1:${second}/`)).status).toBe(200);
+  await abandon();
+  await expect(fetch(`http://127.0.0.1:${third}/`)).rejects.toThrow();
   await nagios.update({ host: "127.0.0.1", port: 0 });
   await expect(get(second, "/good")).rejects.toThrow();
   other.close();
