@@ -68,8 +68,9 @@ async function restored(label: string, position?: string): Promise<readonly numb
 async function bytesOnDisk(): Promise<number> {
   const files = new Map<number, number>();
   for (const label of await labelsOnDisk()) {
-    for (const entry of await readdir(repository("backup", label, "data"), { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile()) continue;
+    for (const entry of await readdir(repository("backup", label), { recursive: true, withFileTypes: true })) {
+      // A few lines that no figure counts.
+      if (!entry.isFile() || entry.name === "backup.info") continue;
       const { ino, size } = await stat(join(entry.parentPath, entry.name));
       files.set(ino, size);
     }
