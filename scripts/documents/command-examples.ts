@@ -149,7 +149,6 @@ export const examples: readonly Example[] = [
       "20261120083836   4 s  full  3.37 MB   22.0 MB  16.0 MB   1  valid",
       "20261120083824  16 s  full  3.37 MB   22.0 MB  48.0 MB   1  valid, retained",
       "1 of 2 verified, the longest ago 11 s ago (20261120083824)",
-      "# 20261120083824: why: before the upgrade",
     ],
   },
   {
@@ -356,7 +355,6 @@ export const examples: readonly Example[] = [
       "  20261120083836   50 s  3.37 MB   22.0 MB  16.0 MB   1  valid",
       "  2 of 2 verified, the longest ago 57 s ago (20261120083824)",
       "  1 of 2 proven by a drill, the last …",
-      "  # 20261120083824: why: before the upgrade",
     ],
   },
   {
