@@ -520,6 +520,12 @@ export const examples: readonly Example[] = [
     prints: ["The configuration was read again and is in force.", "  workers: 4 → 0"],
   },
   {
+    command: "clear prometheus",
+    text: "After the trouble of the night has been looked at:",
+    line: "clear prometheus",
+    prints: ["The metrics count the lines of the log from 0 again."],
+  },
+  {
     command: "shutdown",
     text: "The end of the day:",
     line: "shutdown",

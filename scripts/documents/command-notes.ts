@@ -306,6 +306,12 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
       ...changing,
     ],
   },
+  "clear prometheus": {
+    text: [
+      "The metrics `pgmoneta_logging_…` begin at 0 again, and an answer that `metrics_cache_max_age` has kept is made anew. Nothing else is reset: counters of ours only rise while the daemon runs. doc/manual/metrics.md has all of them.",
+    ],
+    errors: [],
+  },
   shutdown: {
     text: [
       "Stops in order, like a first TERM. The command returns when the daemon has understood; the daemon ends when its jobs and receivers have.",

@@ -15,6 +15,7 @@ import { table } from "./markdown.ts";
 const titles: Readonly<Record<string, string>> = {
   cli: "The command line",
   management: "Requests to the daemon",
+  http: "Metrics and health",
   receiver: "The receiver of WAL",
   supervisor: "The daemon and its processes",
   config: "Configuration",

@@ -5,11 +5,15 @@ import { cliPage } from "./cli-page.ts";
 import { commandPages } from "./command-page.ts";
 import { commandsChapter } from "./commands-chapter.ts";
 import { configurationPage } from "./configuration-page.ts";
+import { monetaDashboard } from "./dashboard-moneta.ts";
+import { pgmonetaDashboard } from "./dashboard-pgmoneta.ts";
 import { daemonPage } from "./daemon-page.ts";
 import { errorsPage } from "./errors-page.ts";
 import { hooksChapter } from "./hooks-chapter.ts";
 import { manualChapter } from "./manual-chapter.ts";
 import { notificationsChapter } from "./notifications-chapter.ts";
+import { metricsChapter } from "./metrics-chapter.ts";
+import { rulesFile } from "./rules-file.ts";
 import { sampleFile } from "./sample-file.ts";
 
 export const generatedDocuments: Readonly<Record<string, () => string>> = {
@@ -20,6 +24,10 @@ export const generatedDocuments: Readonly<Record<string, () => string>> = {
   "doc/manual/checks.md": checksChapter,
   "doc/manual/hooks.md": hooksChapter,
   "doc/manual/notifications.md": notificationsChapter,
+  "doc/manual/metrics.md": metricsChapter,
+  "etc/prometheus/moneta.rules.yml": rulesFile,
+  "etc/grafana/moneta.json": monetaDashboard,
+  "etc/grafana/pgmoneta.json": pgmonetaDashboard,
   "doc/man/moneta.1": daemonPage,
   "doc/man/moneta-cli.1": cliPage,
   ...commandPages,

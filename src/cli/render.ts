@@ -126,6 +126,7 @@ const renderers: Readonly<Partial<Record<CommandName, Renderer>>> = {
   "conf get": renderConfiguration,
   "conf set": renderConfigurationSet,
   "conf reload": renderReload,
+  "clear prometheus": () => ["The metrics count the lines of the log from 0 again."],
   shutdown: () => ["The daemon is stopping."],
 };
 

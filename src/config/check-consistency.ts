@@ -62,6 +62,7 @@ export function checkMain(file: string, checked: SectionUnderCheck): Findings {
   const found = [...problems];
   found.push(...checkRetention(file, checked));
   for (const prefix of ["tls", "metrics"]) found.push(...checkCertificatePair(file, checked, prefix));
+  found.push(...checkMetricsAuthority(file, checked));
   return { problems: found, warnings };
 }
 
@@ -79,6 +80,13 @@ function checkCertificatePair(file: string, checked: SectionUnderCheck, prefix: 
       `expected ${prefix}_${missing} as well, because a certificate and its key belong together`,
     ),
   ];
+}
+
+/** Who asks for certificates of clients does not want to be answered in clear text. */
+function checkMetricsAuthority(file: string, checked: SectionUnderCheck): ConfigProblem[] {
+  const { values } = checked.compiled;
+  if (values.get("metrics_ca_file") === undefined || values.get("metrics_cert_file") !== undefined) return [];
+  return [at(file, checked, "metrics_ca_file", "expected metrics_cert_file and metrics_key_file as well, because clients can be checked only over TLS")];
 }
 
 /** The text of a name that becomes a directory, a word of a command and a part of a key. */

@@ -14,7 +14,6 @@ import {
   timeLimit,
 } from "./value-kinds.ts";
 
-const noMetrics = notActive("the metrics endpoint is not part of this version");
 const noRemoteManagement = notActive("management over TCP is not part of this version: use the Unix socket");
 const noEffectInNode = notActive("it belongs to pgmoneta's own event loop and shared memory and has no meaning here");
 
@@ -31,33 +30,35 @@ export const networkOptions = {
   }),
   metrics: defaulting(listeningPort, 0, {
     reload: "live",
-    status: noMetrics,
-    description: "The port of the Prometheus metrics; 0 is off.",
+    description:
+      "The port on which host answers Prometheus (/metrics), health checks (/healthz, /readyz) and browsers (/), over HTTP, or HTTPS with metrics_cert_file; 0 is off.",
   }),
   metrics_cache_max_age: defaulting(duration, 0, {
     reload: "live",
-    status: noMetrics,
-    description: "How long an answer of the metrics endpoint is reused; 0 is off.",
+    description: "How long an answer with metrics is used again; 0 is off, and none is needed: a scrape is cheap.",
   }),
   metrics_cache_max_size: defaulting(byteSize, 256 * 1024, {
-    reload: "restart",
-    status: noMetrics,
-    description: "The memory for reused answers of the metrics endpoint.",
+    reload: "live",
+    description: "The largest answer that is kept to be used again, in each of the two formats.",
+  }),
+  metrics_backups: defaulting(integer(0, 1_000_000), 100, {
+    reload: "live",
+    ours: true,
+    description:
+      "How many of the newest backups of each server have metrics of their own (about 45 samples each); 0 is all of them. What counts all backups of a server counts them in any case.",
   }),
   metrics_cert_file: optional(path, {
-    reload: "restart",
-    status: noMetrics,
-    description: "The TLS certificate of the metrics endpoint.",
+    reload: "live",
+    description:
+      "The TLS certificate of the metrics endpoint. With it there is no answer in clear text, and the daemon does not start when it cannot be used. Read again at each reload.",
   }),
   metrics_key_file: optional(path, {
-    reload: "restart",
-    status: noMetrics,
-    description: "The private key that belongs to metrics_cert_file.",
+    reload: "live",
+    description: "The private key that belongs to metrics_cert_file; nobody else may read it.",
   }),
   metrics_ca_file: optional(path, {
-    reload: "restart",
-    status: noMetrics,
-    description: "The certificate authority that clients of the metrics endpoint are checked against.",
+    reload: "live",
+    description: "The certificate authority of those who may connect to the metrics endpoint; with it each client needs a certificate of it.",
   }),
   nagios: defaulting(listeningPort, 0, {
     reload: "live",

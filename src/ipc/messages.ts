@@ -148,6 +148,17 @@ export interface Findings {
   readonly type: "findings";
   readonly findings: readonly Finding[];
 }
+/** An extension of PostgreSQL that is there. */
+export interface ServerExtension {
+  readonly name: string;
+  readonly version: string;
+  readonly comment: string;
+}
+/** What the server has, each time when it was asked. */
+export interface Extensions {
+  readonly type: "extensions";
+  readonly extensions: readonly ServerExtension[];
+}
 /** The receiver has done what `drain` asked for. */
 export interface Drained {
   readonly type: "drained";
@@ -156,7 +167,7 @@ export interface Drained {
 export interface Beat {
   readonly type: "beat";
 }
-export type FromReceiver = Running | StateChanged | Log | Failed | Held | Findings | Drained | SegmentComplete | Beat;
+export type FromReceiver = Running | StateChanged | Log | Failed | Held | Findings | Extensions | Drained | SegmentComplete | Beat;
 
 export interface Finished {
   readonly type: "result";
@@ -261,6 +272,10 @@ export const fromReceiver: Check<FromReceiver> = variants<"type", FromReceiver>(
   findings: object<Findings>({
     type: () => "findings",
     findings: list(object<Finding>({ code: text, message: text, hint: text, statement: optional(text) })),
+  }),
+  extensions: object<Extensions>({
+    type: () => "extensions",
+    extensions: list(object<ServerExtension>({ name: text, version: text, comment: text })),
   }),
   drained: object<Drained>({ type: () => "drained" }),
   beat: object<Beat>({ type: () => "beat" }),

@@ -366,6 +366,15 @@ export const availableCommands = {
     description: "Decrypt a file in place",
     examples: ["decrypt /srv/archive/dump.sql.zstd.aes"],
   }),
+  "clear prometheus": entry("clear prometheus", {
+    wireName: "clear",
+    number: 10,
+    available: true,
+    answers: false,
+    workflow: "clear",
+    description: "Reset the metrics that count lines of the log",
+    examples: ["clear prometheus"],
+  }),
   shutdown: entry("shutdown", {
     number: 6,
     available: true,

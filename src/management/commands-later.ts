@@ -3,13 +3,6 @@ import { directory, entry, label, position, server } from "./command-parts.ts";
 import type { CommandSpec } from "./command-spec.ts";
 
 export const laterCommands = {
-  "clear prometheus": entry("clear prometheus", {
-    wireName: "clear",
-    number: 10,
-    answers: false,
-    workflow: "clear",
-    description: "Reset the counters of the metrics",
-  }),
   "s3 ls": entry("s3 ls", {
     number: 200,
     workflow: "s3",

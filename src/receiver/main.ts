@@ -5,6 +5,7 @@ import {
   toReceiver,
   type Beat,
   type Drained,
+  type Extensions,
   type Findings,
   type Held,
   type LiveSettings,
@@ -41,7 +42,7 @@ const wakeListeners = new Set<() => void>();
 let role: ReceiverRole | undefined;
 const roleListeners = new Set<() => void>();
 
-const session = openChildSession<Running | StateChanged | Held | Findings | Drained | SegmentComplete | Beat, ToReceiver>({
+const session = openChildSession<Running | StateChanged | Held | Extensions | Findings | Drained | SegmentComplete | Beat, ToReceiver>({
   host: process,
   check: toReceiver,
   onMessage(message) {
@@ -104,6 +105,9 @@ async function run(start: ReceiverStart): Promise<void> {
     },
     findings(findings) {
       session.channel.send({ type: "findings", findings }).catch(supervisorGone);
+    },
+    extensions(extensions) {
+      session.channel.send({ type: "extensions", extensions }).catch(supervisorGone);
     },
     role: () => role ?? start.role,
     onRole(listener) {

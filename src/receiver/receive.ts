@@ -1,6 +1,6 @@
 /** From the supervisor's settings to the receiving of WAL, and from what happens there to the server's record. */
 import { commonErrors, errorToRecord, type Clock, type ErrorRecord } from "../common/index.ts";
-import type { ConnectionSettings, Finding, ReceiverRole, RepositorySettings, Secrets, ServerSettings } from "../ipc/index.ts";
+import type { ConnectionSettings, Finding, ReceiverRole, RepositorySettings, Secrets, ServerExtension, ServerSettings } from "../ipc/index.ts";
 import type { Logger } from "../log/index.ts";
 import { parseLsn, timelineId } from "../postgres/index.ts";
 import { readPassFile, type ConnectOptions } from "../replication/index.ts";
@@ -8,6 +8,7 @@ import { serverFields, type openStateWriter, type ServerState } from "../state/i
 import { openRepositoryStorage } from "../repository/index.ts";
 import { runReceiver, runSlotHolder, type ReceiverDependencies, type ReceiverEvent, type StoredElsewhere } from "../wal/index.ts";
 import { createFindings } from "./findings.ts";
+import { timedCalls } from "./flush-times.ts";
 
 export interface ReceiverEnvironment {
   readonly server: ServerSettings;
@@ -23,12 +24,17 @@ export interface ReceiverEnvironment {
   /** What holds the receiver up; undefined when nothing does any more. */
   readonly held: (error: ErrorRecord | undefined) => void;
   readonly findings: (findings: readonly Finding[]) => void;
+  /** What the server has in the database that it is asked through. */
+  readonly extensions: (extensions: readonly ServerExtension[]) => void;
   readonly onWake: NonNullable<ReceiverDependencies["onWake"]>;
   /** What it is to do, as it was told last. */
   readonly role: () => ReceiverRole;
   /** Has `listener` called when it is told; returns how to stop that. */
   readonly onRole: (listener: () => void) => () => void;
 }
+
+/** Milliseconds of the server's clock between two proven moments in the record. */
+const coveredStepMs = 100;
 
 type ReceiverOptions = Parameters<typeof runReceiver>[0];
 
@@ -61,8 +67,9 @@ function slotState(exists: boolean | undefined, walStatus: string | undefined): 
 }
 
 /** Repeats what the receiver reports in the server's record. */
-function createReporter({ record, segmentComplete, held, findings, clock }: ReceiverEnvironment): (event: ReceiverEvent) => void {
+function createReporter({ record, segmentComplete, held, findings, extensions, clock }: ReceiverEnvironment): (event: ReceiverEvent) => void {
   let write: bigint | undefined;
+  let covered = 0;
   const found = createFindings();
   return (event) => {
     switch (event.type) {
@@ -83,11 +90,19 @@ function createReporter({ record, segmentComplete, held, findings, clock }: Rece
           walSegmentSize: facts.segmentSize,
           inRecovery: facts.inRecovery === true,
           checksums: facts.dataChecksums === true,
+          summarizesWal: facts.summarizeWal === true,
           slot: slotState(facts.slot.exists, facts.slot.walStatus),
           lastMessageTime: clock.now(),
         });
+        if (facts.extensions !== undefined) extensions(facts.extensions);
         return;
       }
+      case "covered":
+        // Under load a moment is proven with every sync; a tenth of a second older is as good.
+        if (Math.abs(event.serverTime - covered) < coveredStepMs) return;
+        covered = event.serverTime;
+        record.set({ coveredTime: Math.max(0, Math.floor(covered)) });
+        return;
       case "started":
         write = undefined;
         record.set({ timeline: event.timeline, slot: event.slotKeepsWal ? "reserved" : "lost", lastMessageTime: clock.now() });
@@ -147,13 +162,14 @@ export async function receive(environment: ReceiverEnvironment): Promise<void> {
     follows: role().follows,
   };
   const report = createReporter(environment);
+  const calls = timedCalls(environment.record, clock);
   while (!signal.aborted) {
     const { streams } = role();
     const other = new AbortController();
     const forget = environment.onRole(() => {
       if (role().streams !== streams) other.abort(commonErrors.aborted("the receiver has another role"));
     });
-    const deps = { clock, logger, signal: AbortSignal.any([signal, other.signal]), onWake, report };
+    const deps = { clock, logger, signal: AbortSignal.any([signal, other.signal]), onWake, report, calls };
     try {
       if (streams) await runReceiver(options, deps);
       else await runSlotHolder(options, { ...deps, stored: () => storedElsewhere(role()) });

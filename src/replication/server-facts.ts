@@ -5,7 +5,7 @@ import type { ConnectOptions } from "./connect-options.ts";
 import { connect, type Connection } from "./connection.ts";
 import { replicationErrors, sqlStateOf } from "./errors.ts";
 import { parseSizeSetting, parseTimeSetting } from "./setting-value.ts";
-import { readSqlFacts, type ClockFacts, type RoleFacts, type SlotFacts, type TablespaceFacts } from "./sql-facts.ts";
+import { readSqlFacts, type ClockFacts, type ExtensionFacts, type RoleFacts, type SlotFacts, type TablespaceFacts } from "./sql-facts.ts";
 import type { AuthenticationMethod } from "./startup.ts";
 
 /**
@@ -59,6 +59,8 @@ export interface ServerFacts {
   readonly serverCertificate?: Buffer | undefined;
   /** How far the server's clock is ahead of ours; undefined without an SQL connection. */
   readonly clock?: ClockFacts | undefined;
+  /** Of the database `postgres`. */
+  readonly extensions: readonly ExtensionFacts[] | undefined;
 }
 
 export interface FactsQuestion {
@@ -125,6 +127,7 @@ export async function readServerFacts(
       tablespaces: sql.tablespaces,
       serverCertificate: connection.serverCertificate,
       clock: sql.clock,
+      extensions: sql.extensions,
     };
   } finally {
     await connection.terminate();

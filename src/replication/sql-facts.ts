@@ -48,6 +48,14 @@ export interface ClockFacts {
   readonly uncertainty: number;
 }
 
+/** An extension that is there in the database of the connection. */
+export interface ExtensionFacts {
+  readonly name: string;
+  readonly version: string;
+  /** Empty where it has none. */
+  readonly comment: string;
+}
+
 export interface SqlFacts {
   readonly unavailable: string | undefined;
   readonly inRecovery: boolean | undefined;
@@ -55,6 +63,7 @@ export interface SqlFacts {
   readonly slot: SlotFacts | undefined;
   readonly tablespaces: readonly TablespaceFacts[] | undefined;
   readonly clock: ClockFacts | undefined;
+  readonly extensions: readonly ExtensionFacts[] | undefined;
 }
 
 /**
@@ -71,7 +80,7 @@ export async function readSqlFacts(
     connection = await connect(options, signal);
   } catch (error) {
     if (commonErrors.aborted.is(error)) throw error;
-    return { unavailable: messageOf(error), inRecovery: undefined, role: undefined, slot: undefined, tablespaces: undefined, clock: undefined };
+    return { unavailable: messageOf(error), inRecovery: undefined, role: undefined, slot: undefined, tablespaces: undefined, clock: undefined, extensions: undefined };
   }
   try {
     const ask = async (sql: string): Promise<Row[]> => await rows(connection, sql, signal);
@@ -87,6 +96,7 @@ export async function readSqlFacts(
       slot: slot === undefined ? undefined : slotFacts(slot, await ask(slotQuery(slot))),
       tablespaces: await ask(tablespaceQuery).then(tablespaceFacts, unknownWhenRefused),
       clock: clockFacts(state?.["moment"] ?? null, before, after),
+      extensions: await ask(extensionQuery).then(extensionFacts, unknownWhenRefused),
     };
   } finally {
     await connection.terminate();
@@ -160,6 +170,16 @@ function slotFacts(name: string, [row]: Row[]): SlotFacts {
 const tablespaceQuery = `SELECT t.oid, t.spcname AS name, pg_catalog.pg_tablespace_location(t.oid) AS location
   FROM pg_catalog.pg_tablespace t WHERE t.spcname OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_default', 'pg_global']::pg_catalog.name[])
   ORDER BY t.oid`;
+
+/** More are not told: whoever looks at metrics does not look at thousands, and somebody may have made them to be in the way. */
+const mostExtensions = 200;
+const extensionQuery = `SELECT e.extname AS name, pg_catalog.left(e.extversion, 100) AS version,
+  pg_catalog.left(pg_catalog.obj_description(e.oid, 'pg_extension'), 200) AS comment
+  FROM pg_catalog.pg_extension e ORDER BY e.extname LIMIT ${mostExtensions}`;
+
+function extensionFacts(found: Row[]): ExtensionFacts[] {
+  return found.map((row) => ({ name: row["name"] ?? "", version: row["version"] ?? "", comment: row["comment"] ?? "" }));
+}
 
 /** The location of a tablespace in place is that very place below the data directory, that of all others absolute. */
 function tablespaceFacts(found: Row[]): TablespaceFacts[] {

@@ -7,7 +7,7 @@ import { CELL_SIZE, field, type FieldTable, type RecordOf } from "./field.ts";
 import { recordCells } from "./record.ts";
 
 /** Raised with every change of the tables below; a test holds the version and the tables together. */
-export const LAYOUT_VERSION = 4n;
+export const LAYOUT_VERSION = 5n;
 /** "MONETAST" read as a number: a buffer that does not begin with it is not a state segment. */
 export const LAYOUT_MAGIC = 0x5453_4154_454e_4f4dn;
 
@@ -29,6 +29,29 @@ export const serverConfigurationFields = {
   workers: field.count,
   maxRate: field.count,
 } satisfies FieldTable;
+
+/** Upper bounds of the buckets of `flushBuckets`, seconds; the last bucket has none. */
+export const flushBounds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10] as const;
+
+/** How often making WAL durable took so long, since the supervisor started. */
+const flushFields = {
+  flushes500us: field.count,
+  flushes1ms: field.count,
+  flushes2500us: field.count,
+  flushes5ms: field.count,
+  flushes10ms: field.count,
+  flushes25ms: field.count,
+  flushes50ms: field.count,
+  flushes100ms: field.count,
+  flushes250ms: field.count,
+  flushes500ms: field.count,
+  flushes1s: field.count,
+  flushes2500ms: field.count,
+  flushes10s: field.count,
+  flushesLonger: field.count,
+} satisfies FieldTable;
+/** The fields of these buckets, in the order of their bounds. */
+export const flushBuckets = Object.keys(flushFields) as (keyof typeof flushFields)[];
 
 /** Live state of one configured PostgreSQL server. */
 export const serverFields = {
@@ -55,7 +78,13 @@ export const serverFields = {
   serverEndLsn: field.lsn,
   /** When the server was last heard, milliseconds since 1970. */
   lastMessageTime: field.count,
+  /** Everything that the server had flushed at this moment of its clock is durable; milliseconds since 1970, 0 = not known. */
+  coveredTime: field.count,
   reconnects: field.count,
+  ...flushFields,
+  /** What all of them took together. */
+  flushMicros: field.count,
+  summarizesWal: field.flag,
   /** Ranges of WAL known to be missing. */
   gaps: field.count,
   /** `wal_status` of the replication slot. */
@@ -131,7 +160,11 @@ export const receiverOwns = [
   "flushLsn",
   "serverEndLsn",
   "lastMessageTime",
+  "coveredTime",
   "reconnects",
+  ...flushBuckets,
+  "flushMicros",
+  "summarizesWal",
   "gaps",
   "slot",
   "serverVersion",

@@ -8,6 +8,7 @@ import { createArchiver } from "./archiver.ts";
 import { createFollow, streaming } from "./follow.ts";
 import { createHotStandby, hotStandbyRequest } from "./hot-standby.ts";
 import type { Job } from "./job.ts";
+import { createJobCounts } from "./job-counts.ts";
 import { noLineages } from "./lineages.ts";
 import { createReceiver } from "./receivers.ts";
 import { createSecondCopy } from "./second-copy.ts";
@@ -123,6 +124,11 @@ export async function buildServer(index: number, options: ServerOptions, context
     retentionProblem: undefined,
     findings: [],
     drills: [],
+    extensions: undefined,
+    timelines: [],
+    lastArchived: undefined,
+    unarchived: 0,
+    jobCounts: createJobCounts(),
     schedules: {},
     lineages: noLineages,
     watchers: new Set(),
@@ -136,6 +142,7 @@ export async function buildServer(index: number, options: ServerOptions, context
         const { walSegmentSize } = server.state();
         server.wal.add(segmentName, walSegmentSize);
         record.add("walBytes", walSegmentSize);
+        server.unarchived += 1;
         server.archiver.wake(segmentName);
       },
       onLog: (line) => logSink.write(line),
@@ -145,6 +152,9 @@ export async function buildServer(index: number, options: ServerOptions, context
       },
       onFindings(findings) {
         server.findings = findings;
+      },
+      onExtensions(extensions) {
+        server.extensions = extensions;
       },
       drainTimeoutMs: DRAIN_MS,
       ...children,

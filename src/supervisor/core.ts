@@ -27,6 +27,7 @@ import { formerBytes, lookAnew, readLineages, rememberLineages } from "./lineage
 import type { ReloadPart } from "./reload-part.ts";
 import { createRetentionRuns } from "./retention-runs.ts";
 import type { SupervisedServer } from "./server.ts";
+import { noteTimeline } from "./timelines.ts";
 import { openServerMode } from "./server-mode.ts";
 import { createServerSet } from "./server-set.ts";
 import { createServersPart, letGo, type ServersSurroundings, type StartSettings } from "./servers-part.ts";
@@ -156,6 +157,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
   };
   const afterJob = (job: Job, outcome: JobOutcome): void => {
     const server = serverOf(job.server);
+    server.jobCounts.note(job, outcome, jobs.stateOf(job)?.bytesDone ?? 0);
     if (job.command === "archive-wal") {
       server.archivingProblem = outcome.state === "failed" || outcome.state === "died" ? outcome.error : undefined;
       server.archiver.ended(outcome, job);
@@ -179,11 +181,10 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     for (const listener of jobListeners) listener(job, outcome);
     if (set.retiring().includes(server)) letGo(server, { set, context, jobs });
     if (!jobTraits[job.command].visible) return;
-    catalog.refresh(server.name).catch((error: unknown) => {
-      logger.error(
-        `the catalog of ${server.name} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    });
+    catalog.refresh(server.name).then(
+      (entries) => countBackup(server, outcome, job, entries),
+      (error: unknown) => logger.error(`the catalog of ${server.name} cannot be read: ${messageOf(error)}`),
+    );
   };
   /** What is in use may have changed while it waited; from its turn on nobody begins to use anything before it has decided. */
   const atItsTurn = ({ request, server }: Job): JobRequest =>
@@ -215,7 +216,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     onArchived(name, files, storedBytes, command) {
       const server = serverOf(name);
       if (command === "ship-wal") server.secondCopy?.progress(files);
-      else recordArchived(server, files, storedBytes);
+      else recordArchived(server, files, storedBytes, clock.now());
     },
     findDone: (job) => findDone(job, { storage, catalog }),
     onEnd: afterJob,
@@ -230,6 +231,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     for (const look of [...server.watchers]) look();
     const { receiver, timeline } = server.state();
     server.secondCopy?.onTimeline(timeline);
+    noteTimeline(server, timeline, storage, logger);
     // The archiver keeps its hands off what the receiver has in its own; how far that is it need not know to the byte.
     if (stages.get(server.name) !== `${receiver} ${timeline}`) {
       stages.set(server.name, `${receiver} ${timeline}`);
@@ -338,13 +340,25 @@ function recordBackups({ record }: SupervisedServer, entries: readonly CatalogEn
   record.set({ backups: entries.length, backupBytes });
 }
 
-function recordArchived(server: SupervisedServer, segments: number, storedBytes: number): void {
+/** What a backup that succeeded brought. */
+function countBackup({ jobCounts }: SupervisedServer, outcome: JobOutcome, { command }: Job, entries: readonly CatalogEntry[]): void {
+  if (command !== "backup" || outcome.state !== "succeeded") return;
+  const info = entries.find(({ label }) => label === outcome.result.label)?.info;
+  if (info === undefined) return;
+  const linked = (info.own?.shared ?? []).reduce((sum, { bytes }) => sum + bytes, 0);
+  jobCounts.backup(info.restoredBytes, info.storedBytes, linked);
+}
+
+function recordArchived(server: SupervisedServer, segments: number, storedBytes: number, now: number): void {
   const { record, state } = server;
   if (segments === 0) {
     // On a busy server the archiver does not end for days: its trouble is over now.
     server.archivingProblem = undefined;
+    server.unarchived = 0;
     return;
   }
+  server.unarchived = Math.max(0, server.unarchived - segments);
+  server.lastArchived = now;
   server.secondCopy?.wake();
   record.add("archivedSegments", segments);
   record.add("archivedBytes", storedBytes);

@@ -2,12 +2,13 @@
 import { messageOf, toMonetaError } from "../common/index.ts";
 import { hasScratch } from "../drill/index.ts";
 import type { Logger } from "../log/index.ts";
-import { openServerIdentity, openWalInventory } from "../repository/index.ts";
+import { openServerIdentity, openWalCoverage, openWalInventory } from "../repository/index.ts";
 import type { LocalStorage } from "../storage/index.ts";
 import type { Core } from "./core.ts";
 import { formerBytes, readLineages, rememberLineages } from "./lineages.ts";
 import type { SupervisedServer } from "./server.ts";
 import { tidyServer } from "./tidy.ts";
+import { rememberTimelines } from "./timelines.ts";
 
 /** Of a server that was never reached: its WAL directory is empty. */
 const DEFAULT_SEGMENT_SIZE = 16 * 1024 * 1024;
@@ -40,6 +41,8 @@ async function readFacts(server: SupervisedServer, { catalog }: Core, storage: L
   const inventory = openWalInventory(storage, name, known?.segmentSize ?? DEFAULT_SEGMENT_SIZE);
   wal.load(await inventory.stretches());
   server.lineages = await readLineages(storage, name, false);
+  await rememberTimelines(server, storage, logger);
+  server.unarchived = (await inventory.unarchived()).length;
   // Every file is looked at, which takes its time where there are many; nobody waits for it.
   inventory.usage().then(
     ({ bytes }) => record.add("walBytes", bytes),
@@ -51,6 +54,7 @@ async function readFacts(server: SupervisedServer, { catalog }: Core, storage: L
   record.set({
     gaps: (await inventory.openGaps()).length,
     walSegmentSize: known?.segmentSize ?? 0,
+    coveredTime: (await openWalCoverage(storage, name).read())?.serverTime ?? 0,
     // Until the server itself can be asked.
     serverVersion: newest?.serverVersion ?? 0,
     checksums: newest !== undefined && newest.pageChecksums !== "off",

@@ -42,6 +42,14 @@ export function forecastFull(samples: readonly RoomSample[], now: number): Forec
   return soonest;
 }
 
+/** What disappears in an hour by the longer window, also when nothing fills up; undefined while there is too little to go by. */
+export function usedPerHour(samples: readonly RoomSample[], now: number): number | undefined {
+  const inTime = samples.filter(({ at }) => at >= now - longestWindowMs && at <= now);
+  if (inTime.length < fewestSamples) return undefined;
+  const slope = medianSlope(thinned(inTime));
+  return Number.isNaN(slope) ? undefined : -slope * 60 * minute;
+}
+
 function inWindow(all: readonly RoomSample[], now: number): Forecast | undefined {
   const first = all[0];
   const last = all.at(-1);

@@ -1,11 +1,13 @@
 /** One file system over time: its samples, its forecasts, and the lines in the log that are worth reading. */
 import { formatByteSize, formatDuration, type Room } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
-import { forecastFull, longestWindowMs, type Forecast, type RoomSample } from "./forecast.ts";
+import { forecastFull, longestWindowMs, usedPerHour, type Forecast, type RoomSample } from "./forecast.ts";
 
 export interface Growth {
   /** Takes in what was found at `at` (monotonic milliseconds). */
   note(room: Room, at: number): void;
+  /** What disappears of the free bytes in an hour; undefined while that is not known. */
+  readonly bytesPerHour: number | undefined;
   /** In how many milliseconds it is full, and that in a sentence; undefined while nothing points to it. */
   readonly outlook: { readonly fullInMs: number; readonly message: string } | undefined;
 }
@@ -22,6 +24,7 @@ export function createGrowth(path: string, logger: Logger): Growth {
   const bytes: RoomSample[] = [];
   const inodes: RoomSample[] = [];
   let outlook: Outlook | undefined;
+  let bytesPerHour: number | undefined;
   let said: { readonly at: number; readonly fullInMs: number } | undefined;
 
   const keep = (samples: RoomSample[], sample: RoomSample): Forecast | undefined => {
@@ -50,7 +53,11 @@ export function createGrowth(path: string, logger: Logger): Growth {
       const inodesFirst = ofInodes !== undefined && ofInodes.fullInMs < (ofBytes?.fullInMs ?? Infinity);
       if (inodesFirst) outlook = describeInodes(path, ofInodes, room);
       else outlook = ofBytes === undefined ? undefined : describeBytes(path, ofBytes, room);
+      bytesPerHour = usedPerHour(bytes, at);
       tell(at);
+    },
+    get bytesPerHour() {
+      return bytesPerHour;
     },
     get outlook() {
       return outlook;

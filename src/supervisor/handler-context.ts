@@ -35,6 +35,8 @@ export interface HandlerContext {
   readonly notifications: Pick<Notifications, "notifier">;
   /** Reads and changes the configuration; throws as long as the daemon starts. */
   readonly reloads: () => Reloads;
+  /** `clear prometheus`. */
+  readonly clearMetrics: () => void;
   readonly shutdown: (reason: string) => void;
   /** A signal that fires after `ms`, or when the daemon stops. */
   readonly timeout: (ms: number) => AbortSignal;

@@ -258,6 +258,10 @@ const daemonHandlers: Partial<Readonly<Record<CommandName, DaemonHandler>>> = {
   "conf get": async (_session, context, request) => handleConfGet(request, context),
   "conf set": async (_session, context, request) => handleConfSet(request, context),
   "conf reload": async (_session, context) => handleConfReload(context),
+  "clear prometheus": async (_session, { clearMetrics }) => {
+    clearMetrics();
+    return yes(null);
+  },
   shutdown: async (session, { shutdown }) => {
     session.afterAnswer(() => shutdown("a client asked for it"));
     return yes(null);

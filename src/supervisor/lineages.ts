@@ -84,6 +84,7 @@ export async function lookAnew(server: LineagesOwner, storage: LocalStorage, log
     writeLsn: 0n,
     flushLsn: 0n,
     serverEndLsn: 0n,
+    coveredTime: 0,
     walSegmentSize: inventory.segmentSize,
     walBytes: (await inventory.usage()).bytes + formerBytes(server),
     gaps: (await inventory.openGaps()).length,

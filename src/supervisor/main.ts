@@ -7,6 +7,7 @@ import { isInBackground, reportStart, startInBackground } from "./daemonise.ts";
 import { supervisorErrors } from "./errors.ts";
 import { createHangUps, type HangUps } from "./hang-up.ts";
 import { createProgram, type DaemonOptions } from "./options.ts";
+import { countLines, type CountingSink } from "./line-counts.ts";
 import { openLiveMasterKey } from "./live-master-key.ts";
 import { logPart, openSink } from "./log-part.ts";
 import { listenToSignals, stoppableFromTheStart, type Stoppable } from "./signals.ts";
@@ -67,6 +68,8 @@ function listen(daemon: Stoppable, sink: LogSink, logger: AdjustableLogger, hang
 /** What a daemon that is to run has before its secrets are known. */
 interface Preparation {
   readonly sink: ReplaceableSink;
+  /** The same, counted. */
+  readonly lines: CountingSink;
   readonly logger: AdjustableLogger;
   readonly hangUps: HangUps;
   readonly daemon: ReturnType<typeof stoppableFromTheStart>;
@@ -78,7 +81,8 @@ function prepare(main: MainOptions): Preparation {
   process.umask(0o077);
   if (main.updateProcessTitle !== "never") process.title = "moneta: supervisor";
   const sink = createReplaceableSink(openSink(main));
-  const logger = createLogger(["supervisor"], main.logLevel, (record) => sink.write(record));
+  const lines = countLines(sink);
+  const logger = createLogger(["supervisor"], main.logLevel, (record) => lines.write(record));
   if (!dumpsAreEmpty) logger.warn("core dumps hold passwords and keys on this system: keep them off, or to yourself");
   const daemon = stoppableFromTheStart((reason) => {
     logger.warn(`the start is given up: ${reason}`);
@@ -92,7 +96,7 @@ function prepare(main: MainOptions): Preparation {
   listen(daemon, sink, logger, hangUps);
   const ownership = takeOwnership(main, { clock: systemClock, logger });
   ownership.catch(() => undefined); // Heard of when the configuration turns out right.
-  return { sink, logger, hangUps, daemon, ownership };
+  return { sink, lines, logger, hangUps, daemon, ownership };
 }
 
 /** Runs the daemon to its end; the exit status. */
@@ -134,7 +138,7 @@ async function serve(loaded: LoadedConfiguration, prepared: Preparation, options
 
 async function supervise(
   loaded: LoadedConfiguration,
-  { sink, logger, daemon, ownership, hangUps }: Preparation,
+  { sink, lines, logger, daemon, ownership, hangUps }: Preparation,
   options: DaemonOptions,
 ): Promise<number> {
   const { configuration, masterKey } = loaded;
@@ -151,7 +155,7 @@ async function supervise(
     masterKey: openLiveMasterKey(masterKeyFile, masterKey, logger),
     version,
     logger,
-    logSink: sink,
+    logSink: lines,
     clock: systemClock,
     pid: process.pid,
     environment: process.env,

@@ -1,6 +1,6 @@
 /** One receiver per configured server that is online: started, restarted, drained, and repeated in the state segment. */
 import { errorFromRecord, type Clock, type MonetaError } from "../common/index.ts";
-import { fromReceiver, type Finding, type FromReceiver, type LiveSettings, type ReceiverRole, type ToReceiver } from "../ipc/index.ts";
+import { fromReceiver, type Finding, type FromReceiver, type LiveSettings, type ReceiverRole, type ServerExtension, type ToReceiver } from "../ipc/index.ts";
 import type { Logger, LogRecord } from "../log/index.ts";
 import { decodeDelta, serverFields, type openStateWriter } from "../state/index.ts";
 import { createChild, type Child } from "./child.ts";
@@ -22,6 +22,7 @@ export interface ReceiverOptions {
   readonly onError: (error: MonetaError | undefined) => void;
   /** All that the receiver has found to tell an operator; nothing while there is no receiver. */
   readonly onFindings: (findings: readonly Finding[]) => void;
+  readonly onExtensions: (extensions: readonly ServerExtension[]) => void;
   readonly lockFd: number | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly drainTimeoutMs: number;
@@ -82,6 +83,9 @@ export function createReceiver(options: ReceiverOptions): Receiver {
             return;
           case "findings":
             options.onFindings(message.findings);
+            return;
+          case "extensions":
+            options.onExtensions(message.extensions);
             return;
           case "drained":
             logger.debug(`receiver of ${server} has said goodbye to its server`);

@@ -1,16 +1,18 @@
 /** One configured PostgreSQL server as the supervisor sees it: its settings, its receiver, its archiver, its records. */
 import type { MonetaError } from "../common/index.ts";
 import type { ServerOptions } from "../config/index.ts";
-import type { Finding } from "../ipc/index.ts";
+import type { Finding, ServerExtension } from "../ipc/index.ts";
 import type { DrillRecord, ScheduleRecordsOf, WalConflict } from "../repository/index.ts";
 import type { ServerState } from "../state/index.ts";
 import type { Archiver } from "./archiver.ts";
 import type { Follow } from "./follow.ts";
 import type { CutOffJob } from "./job-journal.ts";
+import type { JobCounts } from "./job-counts.ts";
 import type { Lineages } from "./lineages.ts";
 import type { Receiver, ServerRecordWriter } from "./receivers.ts";
 import type { HotStandby } from "./hot-standby.ts";
 import type { SecondCopy } from "./second-copy.ts";
+import type { KnownTimeline } from "./timelines.ts";
 import type { WalLedger } from "./wal-ledger.ts";
 
 export interface SupervisedServer {
@@ -40,6 +42,16 @@ export interface SupervisedServer {
   retentionProblem: MonetaError | undefined;
   /** What the receiver found of its server, though nothing holds it up. */
   findings: readonly Finding[];
+  /** What the server has; undefined before it was asked. */
+  extensions: readonly ServerExtension[] | undefined;
+  /** The timelines that the repository knows, ascending. */
+  timelines: readonly KnownTimeline[];
+  /** When a finished segment last got its final form since the daemon started, milliseconds since 1970. */
+  lastArchived: number | undefined;
+  /** Finished segments that wait for it. */
+  unarchived: number;
+  /** What became of its jobs. */
+  readonly jobCounts: JobCounts;
   /** What `archive_command` pushed with other content than is stored; undefined before the first look. */
   pushConflicts?: readonly WalConflict[];
   /** Looks now whether `archive_command` brought something; nobody waits for it. */

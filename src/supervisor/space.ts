@@ -19,6 +19,8 @@ export interface SpaceMonitor {
   of(path: string): Space;
   /** In how many milliseconds the file system of `path` is full at the present rate. */
   fullInMs(path: string): number | undefined;
+  /** What disappears of the free bytes there in an hour. */
+  bytesPerHour(path: string): number | undefined;
   /** What an operator should know of the file systems of `paths`, each once. */
   problems(paths: readonly string[]): ProblemSummary[];
   /** Asks now; resolves when all have answered but those that still owe an earlier answer. */
@@ -104,13 +106,15 @@ export function createSpaceMonitor(paths: () => readonly string[], options: Spac
   };
   loop().catch(() => undefined); // Only the signal ends the sleep: the daemon stops.
 
-  const outlookOf = (path: string): Growth["outlook"] => growths.get(known.get(path)?.device ?? Number.NaN)?.outlook;
+  const growthOf = (path: string): Growth | undefined => growths.get(known.get(path)?.device ?? Number.NaN);
+  const outlookOf = (path: string): Growth["outlook"] => growthOf(path)?.outlook;
   return {
     of(path) {
       const { total, free } = known.get(path)?.room ?? { total: 0, free: 0 };
       return { total, free };
     },
     fullInMs: (path) => outlookOf(path)?.fullInMs,
+    bytesPerHour: (path) => growthOf(path)?.bytesPerHour,
     problems(of) {
       const found = new Map<string, ProblemSummary>();
       for (const path of of) {

@@ -92,7 +92,8 @@ function streamOf(server: SupervisedServer, state: ServerState): StreamSummary {
   };
 }
 
-function problemsOf(server: SupervisedServer, state: ServerState, sources: StatusSources): ProblemSummary[] {
+/** What is wrong with a server, in the order of its weight. */
+export function problemsOf(server: SupervisedServer, state: ServerState, sources: StatusSources): ProblemSummary[] {
   return alarmsInOrder(alarmsOf(server, sources, state));
 }
 

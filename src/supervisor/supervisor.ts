@@ -13,7 +13,8 @@ import {
   type OwnerLock,
 } from "../repository/index.ts";
 import { openReserve } from "../storage/index.ts";
-import { placesOf, type AlarmSources } from "./alarms.ts";
+import { placesOf } from "./alarms.ts";
+import { createCommandCounts, type CommandCounts } from "./command-counts.ts";
 import { createCore, type Core, type CoreOptions } from "./core.ts";
 import { createChecks, type Checks } from "./checks.ts";
 import { createConverter } from "./converter.ts";
@@ -21,6 +22,9 @@ import { supervisorErrors } from "./errors.ts";
 import { firstLook } from "./first-look.ts";
 import { createHandler } from "./handlers.ts";
 import { createNagiosListener, nagiosPart } from "./nagios-listener.ts";
+import type { CountingSink } from "./line-counts.ts";
+import { createMetricsEndpoint, metricsPart } from "./metrics-endpoint.ts";
+import { measuredTrees, otherPlaces, processesOf, whyNotReady } from "./metrics-sources.ts";
 import { openNotifications, type Notifications } from "./notifications.ts";
 import { createProber } from "./prober.ts";
 import { watchPushedWal } from "./pushed-wal.ts";
@@ -35,8 +39,9 @@ import { intervalsOf } from "./schedule-command.ts";
 import { startScheduling } from "./scheduling.ts";
 import { createShutdown } from "./shutdown.ts";
 import { stoppableFromTheStart } from "./signals.ts";
-import { createSpaceMonitor } from "./space.ts";
-import { createVerificationSchedule } from "./verification-schedule.ts";
+import { createSpaceMonitor, type SpaceMonitor } from "./space.ts";
+import type { StatusSources } from "./status.ts";
+import { createVerificationSchedule, type VerificationSchedule } from "./verification-schedule.ts";
 
 export interface SupervisorOptions extends CoreOptions {
   readonly pid: number;
@@ -45,6 +50,7 @@ export interface SupervisorOptions extends CoreOptions {
   /** What else takes part in a reload. */
   readonly parts: readonly ReloadPart[];
   readonly ownership: Ownership;
+  readonly logSink: CountingSink;
 }
 
 /** The repository is ours. */
@@ -112,7 +118,7 @@ async function startOwned(
   const space = createSpaceMonitor(
     () => {
       const { main: now } = core.configuration();
-      return [now.baseDir, now.workspace, ...core.servers.flatMap((server) => placesOf(server, now))];
+      return [now.baseDir, now.workspace, ...core.servers.flatMap((server) => [...placesOf(server, now), ...otherPlaces(server)])];
     },
     {
       clock,
@@ -142,12 +148,26 @@ async function startOwned(
     signal: stopping.signal,
   });
   const daemon = stoppableFromTheStart(() => undefined);
-  const sources: AlarmSources = {
+  const sources = statusSources(options, core, space, verification);
+  const commands = createCommandCounts(clock);
+  let ready = false;
+  const metrics = createMetricsEndpoint({
     main: () => core.configuration().main,
-    now: () => clock.now(),
-    entries: (name) => core.catalog.entries(name),
-    space,
-    verification: (name) => verification.problems(name),
+    servers: core.servers,
+    status: sources,
+    lines: options.logSink,
+    commands,
+    listProcesses: () => processesOf(core, options.pid),
+    listTrees: () => core.servers.flatMap((server) => measuredTrees(server)),
+    notReady: () => whyNotReady(ready, stopping.signal.aborted, space.problems([main.baseDir])),
+    clock,
+    logger: logger.child("metrics"),
+  });
+  undo.push(async () => metrics.close(true));
+  await metrics.update(main);
+  const clearMetrics = (): void => {
+    options.logSink.reset();
+    metrics.forget();
   };
   const notifications = await openNotifications({ ...options, main, storage, logger: logger.child("notify") });
   const checks = createChecks({
@@ -160,6 +180,8 @@ async function startOwned(
   const begun: { reloads?: Reloads } = {};
   const management = await listen(options, core, {
     sources,
+    commands,
+    clearMetrics,
     checks,
     notifications,
     stopping: stopping.signal,
@@ -202,6 +224,7 @@ async function startOwned(
     shutdown
       .begin(reason)
       .then(async (orderly) => {
+        metrics.close(true);
         await pidFile.remove();
         await lock.release();
         settle(orderly);
@@ -241,6 +264,7 @@ async function startOwned(
       }),
       plainPart("the management socket", ({ after }) => management.limit(managementLimits(after.configuration.main))),
       nagiosPart(nagios),
+      metricsPart(metrics),
       plainPart("notifications", ({ after }) => notifications.update(after.configuration.main)),
       plainPart("what runs by itself", () => {
         verification.update();
@@ -253,6 +277,7 @@ async function startOwned(
     logger: logger.child("configuration"),
   });
   begun.reloads = reloads;
+  ready = true;
   logger.info(`moneta ${options.version} is ready`, { servers: servers.length, baseDir: main.baseDir });
   const supervisor = { stop, force: (reason: string) => shutdown.force(reason), reload: () => reloads.reload(), ended };
   daemon.started(supervisor);
@@ -261,7 +286,9 @@ async function startOwned(
 
 /** What the management commands need besides the core. */
 interface Surroundings {
-  readonly sources: AlarmSources;
+  readonly sources: StatusSources;
+  readonly commands: CommandCounts;
+  readonly clearMetrics: () => void;
   readonly checks: Checks;
   readonly notifications: Notifications;
   readonly stopping: AbortSignal;
@@ -270,10 +297,31 @@ interface Surroundings {
   readonly reloads: () => Reloads;
 }
 
+/** What status and metrics are made of. */
+function statusSources(
+  { clock, version }: SupervisorOptions,
+  { configuration, jobs, catalog }: Core,
+  space: SpaceMonitor,
+  verification: VerificationSchedule,
+): StatusSources {
+  return {
+    main: () => configuration().main,
+    version,
+    now: () => clock.now(),
+    entries: (name) => catalog.entries(name),
+    activeJobs: (name) => jobs.active(name),
+    blockers: (job) => jobs.blockers(job),
+    placeInLine: (job) => jobs.placeInLine(job),
+    jobState: (job) => jobs.stateOf(job),
+    space,
+    verification: (name) => verification.problems(name),
+  };
+}
+
 function listen(
   options: SupervisorOptions,
   core: Core,
-  { checks, notifications, reloads, shutdown, sources, stopping }: Surroundings,
+  { checks, clearMetrics, commands, notifications, reloads, shutdown, sources, stopping }: Surroundings,
 ): Promise<ManagementServer> {
   const { clock, logger, masterKey } = options;
   const { servers, jobs, catalog } = core;
@@ -284,7 +332,8 @@ function listen(
     clock,
     masterKeys: () => masterKey.recent(),
     limits: managementLimits(main),
-    handle: createHandler({
+    handle: commands.around(
+      createHandler({
       servers,
       jobs,
       catalog,
@@ -298,16 +347,12 @@ function listen(
       notifications,
       reloads,
       shutdown,
+      clearMetrics,
       timeout: (ms) => timeLimit(ms, stopping),
-      sources: {
-        ...sources,
-        version: options.version,
-        activeJobs: (name) => jobs.active(name),
-        blockers: (job) => jobs.blockers(job),
-        placeInLine: (job) => jobs.placeInLine(job),
-        jobState: (job) => jobs.stateOf(job),
-      },
+      sources,
     }),
+      (name) => servers.some((server) => server.name === name),
+    ),
   });
 }
 

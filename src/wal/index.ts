@@ -1,5 +1,6 @@
 /** WAL of one server: received durably, then archived. */
 export { walErrors } from "./errors.ts";
+export { systemSegmentCalls, type SegmentCalls } from "./segment-calls.ts";
 export { receiverTable, type ReceiverInput, type ReceiverState } from "./receiver-state.ts";
 export type { ReceiverDependencies, ReceiverEvent, ReceiverOptions } from "./receiver-options.ts";
 export { runReceiver } from "./receiver.ts";

@@ -253,7 +253,11 @@ async function stream(receiving: Receiving, point: StartPoint, history: Timeline
           memory.reported = { timeline, flush };
           report({ type: "progress", timeline, write, flush, serverEnd });
         },
-        proven: (moment) => coverage?.note(moment),
+        proven: (moment) => {
+          if (coverage === undefined) return;
+          coverage.note(moment);
+          report({ type: "covered", serverTime: moment.serverTime });
+        },
       },
       { clock, signal },
     );

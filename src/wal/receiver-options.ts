@@ -46,6 +46,8 @@ export type ReceiverEvent =
       readonly slotKeepsWal: boolean;
     }
   | { readonly type: "progress"; readonly timeline: TimelineId; readonly write: Lsn; readonly flush: Lsn; readonly serverEnd: Lsn }
+  /** Everything that the server had flushed at this moment of its clock, milliseconds since 1970, is durable here. */
+  | { readonly type: "covered"; readonly serverTime: number }
   | { readonly type: "segment-complete"; readonly segment: string; readonly bytes: number }
   | { readonly type: "timeline-switch"; readonly from: TimelineId; readonly to: TimelineId; readonly at: Lsn }
   /** Stored WAL that is no part of the server's past; `foreign`: of a timeline that the server does not descend from. */

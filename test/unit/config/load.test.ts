@@ -303,7 +303,6 @@ describe("features that are not there", () => {
       "metrics = 5001\nbacklog = 99\nprogress = on\nretention = 7\nverification = 1d\nlibev = epoll\nhugepage = off\nnagios = 0\nssh_hostname = h",
     );
     expect(warningsOf(await load(text)).map((warning) => warning.split(":")[2]?.trim())).toEqual([
-      "metrics",
       "backlog",
       "libev",
       "ssh_hostname",

@@ -38,6 +38,7 @@ const healthy: ServerFacts = {
   role: { name: "repl", superuser: false, replication: true, readsAllSettings: true, switchesWal: false },
   slot: { name: "moneta", exists: true, type: "physical", walStatus: "reserved" },
   tablespaces: [],
+  extensions: [],
 };
 
 const gigabyte = 1024 ** 3;

@@ -163,9 +163,9 @@ describe("the layout", () => {
       bytes: planSegment({ servers: 2, jobs: 3 }).bytes,
       hash: hash.toString(16),
     }).toEqual({
-      version: 4n,
-      bytes: 1008,
-      hash: "3bb963ec23995055",
+      version: 5n,
+      bytes: 1280,
+      hash: "d02bb5dfe3b55777",
     });
   });
 

@@ -43,6 +43,7 @@ describe("a process that is watched", () => {
       onLog: () => undefined,
       onChange: () => undefined,
       onError: () => undefined,
+      onExtensions: () => undefined,
       onFindings: () => undefined,
       lockFd: undefined,
       environment: process.env,

@@ -1,0 +1,7 @@
+/** What Prometheus is told: families, the facts they are made of, and the formats they are told in. */
+export { chooseFormat, contentTypes, type ExpositionFormat } from "./exposition.ts";
+export * from "./facts.ts";
+export type { Family, MetricType } from "./family.ts";
+export { metricsPage } from "./page.ts";
+export { createMetricsRenderer, type Exposition, type MetricsRenderer } from "./render.ts";
+export { allFamilies, familyGroups, ownGroups, pgmonetaGroups, type FamilyGroup } from "./table.ts";

@@ -1,0 +1,28 @@
+/** How long the system takes to make WAL durable, counted in the server's record as it happens. */
+import type { Clock } from "../common/index.ts";
+import { flushBounds, flushBuckets } from "../state/index.ts";
+import { systemSegmentCalls, type SegmentCalls } from "../wal/index.ts";
+import type { ReceiverEnvironment } from "./receive.ts";
+
+/** The bucket of a duration. */
+export function flushBucket(seconds: number): (typeof flushBuckets)[number] {
+  const place = flushBounds.findIndex((bound) => seconds <= bound);
+  return flushBuckets[place] ?? "flushesLonger";
+}
+
+/** The calls of the system, of which each sync is timed; also one that fails took its time. */
+export function timedCalls(record: Pick<ReceiverEnvironment["record"], "add">, clock: Pick<Clock, "monotonic">): SegmentCalls {
+  return {
+    ...systemSegmentCalls,
+    datasync(fd) {
+      const began = clock.monotonic();
+      try {
+        systemSegmentCalls.datasync(fd);
+      } finally {
+        const ms = clock.monotonic() - began;
+        record.add(flushBucket(ms / 1000), 1);
+        record.add("flushMicros", Math.max(0, Math.round(ms * 1000)));
+      }
+    },
+  };
+}

@@ -1,0 +1,140 @@
+/** Metrics and health of the daemon: what the listener answers, from what the supervisor has in memory. */
+import type { Clock } from "../common/index.ts";
+import type { MainOptions } from "../config/index.ts";
+import { createHttpEndpoint, type HttpSettings, type PreparedEndpoint } from "../http/index.ts";
+import type { Logger } from "../log/index.ts";
+import { createMetricsRenderer, metricsPage, type Exposition, type ExpositionFormat } from "../metrics/index.ts";
+import { daemonFacts, type MetricsSources } from "./metrics-facts.ts";
+import { watchProcesses, type KnownProcess } from "./process-facts.ts";
+import type { ReloadPart } from "./reload-part.ts";
+import { watchTrees } from "./tree-sizes.ts";
+
+export interface MetricsOptions extends Omit<MetricsSources, "processes" | "trees" | "certificates" | "scrapes" | "started"> {
+  /** As it is in force. */
+  readonly main: () => MainOptions;
+  /** The processes of the daemon. */
+  readonly listProcesses: () => readonly KnownProcess[];
+  /** Directories whose size is not known otherwise. */
+  readonly listTrees: () => readonly string[];
+  /** Why the daemon is not ready; nothing when it is. */
+  readonly notReady: () => readonly string[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface MetricsEndpoint {
+  /** Makes ready what another configuration wants; see `HttpEndpoint.prepare`. */
+  prepare(main: MainOptions): Promise<PreparedEndpoint>;
+  /** Puts the settings of a configuration in force: starts, stops, moves the listener, reads its TLS files again. */
+  update(main: MainOptions): Promise<void>;
+  /** Lets go of remembered answers. */
+  forget(): void;
+  close(all?: boolean): void;
+  readonly port: number | undefined;
+}
+
+/** How often the processes are looked at, and directories measured, while the listener is on. */
+const PROCESSES_MS = 10_000;
+const TREES_MS = 600_000;
+
+export function httpSettings(main: MainOptions): HttpSettings {
+  const { metricsCertFile: certFile, metricsKeyFile: keyFile, metricsCaFile: caFile } = main;
+  return {
+    host: main.host,
+    port: main.metrics,
+    // The configuration is refused with one of the two alone.
+    tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, caFile },
+    requestMs: main.authenticationTimeout * 1000,
+    answerMs: (main.blockingTimeout === 0 ? 600 : main.blockingTimeout) * 1000,
+  };
+}
+
+interface Remembered {
+  readonly at: number;
+  readonly exposition: Exposition;
+}
+
+export function createMetricsEndpoint(options: MetricsOptions): MetricsEndpoint {
+  const { clock, logger } = options;
+  const started = clock.now();
+  const renderer = createMetricsRenderer(() => options.main().metricsBackups);
+  const remembered = new Map<ExpositionFormat, Remembered>();
+  const page = Buffer.from(metricsPage(options.status.version));
+  let scrapes = { count: 0, seconds: 0 };
+  let watching: { readonly stop: () => void; readonly processes: MetricsSources["processes"]; readonly trees: MetricsSources["trees"] } | undefined;
+
+  const watch = (): NonNullable<typeof watching> => {
+    const stopped = new AbortController();
+    const { signal } = stopped;
+    return {
+      stop: () => stopped.abort(),
+      processes: watchProcesses(options.listProcesses, { clock, intervalMs: PROCESSES_MS, signal }),
+      trees: watchTrees(options.listTrees, { clock, intervalMs: TREES_MS, signal }),
+    };
+  };
+  const render = (format: ExpositionFormat): Exposition => {
+    const facts = daemonFacts({
+      ...options,
+      started,
+      processes: watching?.processes ?? { facts: [] },
+      trees: watching?.trees ?? { of: () => 0 },
+      certificates: () => (http.certificateExpires === undefined ? [] : [{ use: "metrics", expires: http.certificateExpires }]),
+      scrapes: () => ({ ...scrapes, refused: http.refused }),
+    });
+    return renderer.render(facts, format);
+  };
+  const metrics = (format: ExpositionFormat): Exposition => {
+    const began = clock.monotonic();
+    const { metricsCacheMaxAge, metricsCacheMaxSize } = options.main();
+    const known = remembered.get(format);
+    const usable = known !== undefined && began - known.at < metricsCacheMaxAge * 1000;
+    const exposition = usable ? known.exposition : render(format);
+    if (!usable) {
+      remembered.delete(format);
+      const size = exposition.reduce((sum, { length }) => sum + length, 0);
+      if (metricsCacheMaxAge > 0 && size <= metricsCacheMaxSize) remembered.set(format, { at: began, exposition });
+    }
+    scrapes = { count: scrapes.count + 1, seconds: scrapes.seconds + (clock.monotonic() - began) / 1000 };
+    return exposition;
+  };
+  const http = createHttpEndpoint({ metrics, page: () => page, notReady: options.notReady }, logger);
+
+  const prepare = async (main: MainOptions): Promise<PreparedEndpoint> => {
+    const prepared = await http.prepare(httpSettings(main));
+    return {
+      abandon: () => prepared.abandon(),
+      commit() {
+        prepared.commit();
+        remembered.clear();
+        if (main.metrics === 0) {
+          watching?.stop();
+          watching = undefined;
+        } else watching ??= watch();
+      },
+    };
+  };
+  return {
+    prepare,
+    update: async (main) => (await prepare(main)).commit(),
+    forget: () => remembered.clear(),
+    close(all) {
+      watching?.stop();
+      watching = undefined;
+      http.close(all);
+    },
+    get port() {
+      return http.port;
+    },
+  };
+}
+
+/** The part of the metrics in a reload. */
+export function metricsPart(endpoint: Pick<MetricsEndpoint, "prepare">): ReloadPart {
+  return {
+    name: "the metrics",
+    async prepare({ after }) {
+      const prepared = await endpoint.prepare(after.configuration.main);
+      return { commit: () => prepared.commit(), abandon: async () => prepared.abandon() };
+    },
+  };
+}
