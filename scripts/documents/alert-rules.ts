@@ -221,7 +221,7 @@ export const alertRules: readonly AlertRule[] = [
     summary: "The repository is full in {{ $value | humanizeDuration }} at the present rate",
     description: "Without room nothing is received. Give it more, keep less (retention), or find out what grows.",
     fires: { [daemon("moneta_repository_full_seconds")]: "50000x12" },
-    silent: { [daemon("moneta_repository_full_seconds")]: "Infx12" },
+    silent: { [daemon("moneta_repository_full_seconds")]: "1000000000x12" },
   },
   {
     alert: "MonetaRepositoryFull",
@@ -230,7 +230,7 @@ export const alertRules: readonly AlertRule[] = [
     severity: "critical",
     summary: "The repository has hardly any room left",
     description: "The receivers pause when there is none, and the slots keep WAL on the servers from then on.",
-    fires: { [daemon("moneta_repository_full_seconds")]: "Infx12", [daemon("moneta_repository_free_bytes")]: "10x12", [daemon("moneta_repository_total_bytes")]: "1000x12" },
+    fires: { [daemon("moneta_repository_full_seconds")]: "1000000000x12", [daemon("moneta_repository_free_bytes")]: "10x12", [daemon("moneta_repository_total_bytes")]: "1000x12" },
     silent: { [daemon("moneta_repository_full_seconds")]: "50000x12", [daemon("moneta_repository_free_bytes")]: "100x12", [daemon("moneta_repository_total_bytes")]: "1000x12" },
   },
   {

@@ -52,6 +52,7 @@ const groups: Readonly<Record<string, string>> = {
   key: "Data keys: key rotate <server>",
   notify: "Notifications: notify test",
   conf: "Configuration: conf reload, ls, get and set",
+  clear: "Counters: clear prometheus",
 };
 
 /** What stands for a command in the list of commands; its own help has the arguments. */

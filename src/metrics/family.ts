@@ -6,8 +6,8 @@
 import type { DaemonFacts, ServerFacts } from "./facts.ts";
 
 /**
- * `unknown` stands for what only rises and is called as no counter may be: pgmoneta's names are kept, and the rules of
- * the format with them (a counter ends in `_total`, and only a histogram has a `_count`).
+ * `unknown` stands for what is called otherwise than the rules of the format want: pgmoneta's names are kept (counters
+ * without a `_total`, and a gauge with one; a `_count` that is of no histogram).
  */
 export type MetricType = "gauge" | "counter" | "histogram" | "unknown";
 

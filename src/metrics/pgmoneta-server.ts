@@ -1,6 +1,6 @@
 /** pgmoneta's families about a server, what runs for it, and how far its WAL is. */
 import { formatLsn, lsn, segmentName, timelineId } from "../postgres/index.ts";
-import { flag, perServer, perServerWith, type Family } from "./family.ts";
+import { flag, perServer, perServerWith, type Family, type MetricType } from "./family.ts";
 import type { JobFacts, ServerFacts } from "./facts.ts";
 
 /** pgmoneta's form of a moment: local time as a number of 14 digits, 0 for never. */
@@ -62,8 +62,8 @@ function shownJob({ jobs }: ServerFacts): JobFacts | undefined {
   return running.find(({ command }) => command === "backup") ?? running[0];
 }
 
-const progress = (name: string, help: string, value: (job: JobFacts) => number): Family =>
-  perServerWith(name, "gauge", help, ["workflow", "phase"], (server, add) => {
+const progress = (name: string, help: string, value: (job: JobFacts) => number, type: MetricType = "gauge"): Family =>
+  perServerWith(name, type, help, ["workflow", "phase"], (server, add) => {
     const job = shownJob(server);
     if (job === undefined) add(0, "None", "None");
     else add(value(job), workflows[job.command] ?? titled(job.command), job.phase === "" ? "None" : titled(job.phase));
@@ -72,7 +72,7 @@ const progress = (name: string, help: string, value: (job: JobFacts) => number):
 export const pgmonetaProgress: readonly Family[] = [
   progress("pgmoneta_progress_percentage", "How far the job that runs is, in percent; one job a server, a backup before others", ({ done, total }) => (total > 0 ? Math.min(100, Math.floor((done * 100) / total)) : 0)),
   progress("pgmoneta_progress_elapsed_time", "Seconds since that job began", ({ elapsedMs }) => elapsedMs / 1000),
-  progress("pgmoneta_progress_total", "Bytes that the job has to deal with, 0 while that is not known", ({ total }) => total),
+  progress("pgmoneta_progress_total", "Bytes that the job has to deal with, 0 while that is not known", ({ total }) => total, "unknown"),
   progress("pgmoneta_progress_done", "Bytes that it has dealt with", ({ done }) => done),
 ];
 
