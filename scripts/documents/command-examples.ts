@@ -481,7 +481,7 @@ export const examples: readonly Example[] = [
     command: "conf get",
     text: "Or all of them:",
     line: "conf get",
-    prints: ["[pgmoneta]", "host = localhost", "…", "[primary]", "…", "retention = 7, 4", "…"],
+    prints: ["[pgmoneta]", "authentication_timeout = 5s", "…", "host = localhost", "…", "[primary]", "…", "retention = 7, 4", "…"],
   },
   {
     command: "conf get",

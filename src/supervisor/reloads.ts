@@ -192,6 +192,7 @@ async function readAsked(source: ReloadSource, file: string, text: string): Prom
     if (!configErrors.invalid.is(error)) throw error;
     const [, ...problems] = messageOf(error).split("\n");
     const own = problems.map((problem) => (problem.startsWith(`${file}:`) ? problem.slice(file.length + 1).replace(/^\d+: /, "").trim() : problem));
-    throw configErrors.refused(own.join("; "), {}, error);
+    // Without its cause, which says the same again with the line of a file that does not have it.
+    throw configErrors.refused(own.join("; "));
   }
 }
