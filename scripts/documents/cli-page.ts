@@ -74,7 +74,12 @@ export function cliPage(): string {
     ...statuses(statusesOf(everyCommand)),
     ".SH ENVIRONMENT",
     ...entry("PGMONETA_CONFIG_DIR", "the directory of the configuration files, when `-D` is not given."),
+    ...entry("PGMONETA_PASSWORD", "the password for remote management, when `-P` is not given."),
     ...entry("NO_COLOR", "when set, failures are not coloured."),
+    ".SH FILES",
+    ...entry("~/.pgpass", "passwords for remote management: lines host:port:admin:user:password, mode 0600."),
+    ...entry("~/.pgmoneta/root.crt", "the authority that the daemon's certificate is checked against."),
+    ...entry("~/.pgmoneta/pgmoneta.crt, ~/.pgmoneta/pgmoneta.key", "certificate and key that are shown to the daemon."),
     ".SH SEE ALSO",
     [...commandPageNames, "moneta", "moneta-admin"].map((name) => `\\fB${roffText(name)}\\fP(1), `).join("") + "\\fBpgmoneta.conf\\fP(5)",
   ];

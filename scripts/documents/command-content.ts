@@ -31,14 +31,15 @@ export const laterCommands = commandNames.filter((name) => !commandTable[name].a
 
 /** Paragraphs with `code` between backquotes. */
 export const synopsis: readonly string[] = [
-  "`moneta-cli` asks the daemon of this machine through the management socket. It refuses to run as root: run it as the account of the daemon.",
+  "`moneta-cli` asks the daemon of this machine through the management socket, or another one by remote management (doc/manual/remote.md). It refuses to run as root: run it as the account of the daemon.",
   "The exit status is 0 only if everything that was asked for is done. Results go to standard output, failures and progress to standard error. On a terminal a running job shows a bar; elsewhere a line when its phase changes and every half minute.",
   "`--format json` and `raw` print one document with `Header`, `Request`, `Outcome` and `Response`: raw as it came, json with sizes and codes put into words. doc/PROTOCOL.md describes them. A failure is a document too, with `Status` false, `Code`, `Message` and `Hint`.",
 ];
 
 export const connection: readonly string[] = [
   "The configuration of `moneta-cli` is the file of `-c`, else `pgmoneta_cli.conf` in the directory of `-D` or of the environment variable `PGMONETA_CONFIG_DIR`, else `/etc/pgmoneta/pgmoneta_cli.conf`. Its keys are in pgmoneta.conf(5). `unix_socket_dir` comes from there, else from `pgmoneta.conf`.",
-  "Messages are compressed with zstd and, when `~/.pgmoneta/master.key` is there, encrypted with AES-256-GCM, if there is no client configuration; with one they are what it says, by default neither.",
+  "With host and port, on the command line or in that file, remote management is asked. The password comes from `-P`, the environment variable `PGMONETA_PASSWORD`, the pass file, or a question; TLS is required unless the host is this machine. doc/manual/remote.md has more.",
+  "Messages are compressed with zstd and, when `~/.pgmoneta/master.key` is there, encrypted with AES-256-GCM, if there is no client configuration; with one they are what it says, by default neither. In TLS they are not encrypted once more unless that is asked for.",
 ];
 
 export const offline: readonly string[] = [
@@ -70,6 +71,7 @@ export const generalStatuses: readonly (readonly [status: string, meaning: strin
   ["6", "not in this state"],
   ["11", "not available yet"],
   ["12", "the daemon is stopping"],
+  ["15", "not allowed for this login, or the login refused"],
   ["20", "cancelled"],
   ["30", "no space"],
   ["40", "no such backup"],

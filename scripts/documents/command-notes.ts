@@ -46,6 +46,11 @@ export const everyCommand: readonly ErrorFactory[] = [
   managementErrors.masterKeyMissing,
   managementErrors.frameInvalid,
   managementErrors.commandNotAvailable,
+  managementErrors.roleInsufficient,
+  managementErrors.loginRefused,
+  managementErrors.loginDelayed,
+  managementErrors.clearTextRefused,
+  managementErrors.tlsFailed,
   supervisorErrors.stopping,
   managementErrors.interrupted,
 ];

@@ -4,6 +4,9 @@ import { checksChapter } from "./checks-chapter.ts";
 import { cliPage } from "./cli-page.ts";
 import { commandPages } from "./command-page.ts";
 import { commandsChapter } from "./commands-chapter.ts";
+import { bashCompletion } from "./completion-bash.ts";
+import { fishCompletion } from "./completion-fish.ts";
+import { zshCompletion } from "./completion-zsh.ts";
 import { configurationPage } from "./configuration-page.ts";
 import { monetaDashboard } from "./dashboard-moneta.ts";
 import { pgmonetaDashboard } from "./dashboard-pgmoneta.ts";
@@ -18,6 +21,9 @@ import { sampleFile } from "./sample-file.ts";
 
 export const generatedDocuments: Readonly<Record<string, () => string>> = {
   "etc/pgmoneta.conf": sampleFile,
+  "etc/completion/moneta-cli.bash": bashCompletion,
+  "etc/completion/_moneta-cli": zshCompletion,
+  "etc/completion/moneta-cli.fish": fishCompletion,
   "doc/ERRORS.md": errorsPage,
   "doc/manual/configuration.md": manualChapter,
   "doc/manual/commands.md": commandsChapter,

@@ -1,7 +1,11 @@
 /** What the commands of moneta-admin do; how it is shown is `report.ts`. */
+import type { Prompt } from "../common/index.ts";
+import type { Role } from "../auth/index.ts";
 import {
   addUser,
+  changeRole,
   createMasterKey,
+  decryptAdmins,
   editUser,
   masterKeyExists,
   openUsersFile,
@@ -14,7 +18,6 @@ import {
 } from "../vault/index.ts";
 import { adminErrors } from "./errors.ts";
 import { choosePassword, type PasswordOptions } from "./password-source.ts";
-import type { Prompt } from "./prompt.ts";
 
 /** The commands with pgmoneta's numbers (management header, field Command). */
 export const adminCommands = {
@@ -29,6 +32,8 @@ export const adminCommands = {
   "conf set": 1102,
   "conf del": 1103,
   "conf ls": 1104,
+  // Ours too.
+  "user role": 1110,
 } as const;
 export type AdminCommand = keyof typeof adminCommands;
 /** Those that work with the master key, or with files that it protects. */
@@ -40,6 +45,10 @@ export interface ActionOptions extends PasswordOptions {
   /** `-U`. */
   readonly user: string | undefined;
   readonly masterKeyFile: string;
+  /** `--role`, or the argument of `user role`. */
+  readonly role?: Role | undefined;
+  /** `user ls --roles`. */
+  readonly showRoles?: boolean | undefined;
 }
 
 export interface ActionResult {
@@ -47,6 +56,8 @@ export interface ActionResult {
   readonly message: string;
   /** The users of the file afterwards; undefined for the master key. */
   readonly users: readonly string[] | undefined;
+  /** The role of each of them, where that was asked for. */
+  readonly roles?: ReadonlyMap<string, Role> | undefined;
   /** Only a password that was generated for a user: nobody else could tell it. */
   readonly generatedPassword: string | undefined;
   /** What a rotation did; undefined for everything else. */
@@ -107,10 +118,11 @@ async function setPassword(
   const saved = await whileUsersFileIsOurs(path, async () => {
     // A line of the key that is being replaced, in a file that is another key's already, could be read by nobody.
     await refuseUnfinishedRotation(options.masterKeyFile);
-    return save(await openUsersFile(path), user, password, await readMasterKey(options.masterKeyFile));
+    return save(await openUsersFile(path), user, password, await readMasterKey(options.masterKeyFile), options.role);
   });
+  const role = options.role === undefined ? "" : ` with the role ${options.role}`;
   return {
-    message: `The user ${user} ${done} ${path}.`,
+    message: `The user ${user} ${done} ${path}${role}.`,
     users: userNames(saved),
     generatedPassword: generated ? password : undefined,
   };
@@ -127,11 +139,27 @@ async function deleteUser(options: ActionOptions, prompt: Prompt): Promise<Actio
   };
 }
 
+async function setRole(options: ActionOptions, prompt: Prompt): Promise<ActionResult> {
+  const path = fileOf(options);
+  const { role } = options;
+  if (role === undefined) throw adminErrors.usage("the role is missing");
+  const user = await userOf(options, prompt);
+  const saved = await whileUsersFileIsOurs(path, async () => {
+    await refuseUnfinishedRotation(options.masterKeyFile);
+    return changeRole(await openUsersFile(path), user, role, await readMasterKey(options.masterKeyFile));
+  });
+  return { message: `The user ${user} has the role ${role} in ${path}.`, users: userNames(saved), generatedPassword: undefined };
+}
+
 async function listUsers(options: ActionOptions): Promise<ActionResult> {
   const path = fileOf(options);
   const file = await openUsersFile(path);
   if (!file.exists) throw vaultErrors.unreadable(`the file "${path}" is not there`, { path });
-  return { message: "", users: userNames(file), generatedPassword: undefined };
+  const users = userNames(file);
+  if (options.showRoles !== true) return { message: "", users, generatedPassword: undefined };
+  const admins = decryptAdmins(file, [await readMasterKey(options.masterKeyFile)]);
+  const roles = new Map([...admins].map(([name, { role }]) => [name, role]));
+  return { message: "", users, roles, generatedPassword: undefined };
 }
 
 /** Runs one command. Throws errors of the catalogue; then nothing was changed. */
@@ -145,6 +173,8 @@ export function runAction(command: VaultCommand, options: ActionOptions, prompt:
       return setPassword(options, prompt, editUser, "has a new password in");
     case "user del":
       return deleteUser(options, prompt);
+    case "user role":
+      return setRole(options, prompt);
     case "user ls":
       return listUsers(options);
   }

@@ -1,4 +1,5 @@
 /** `conf init|get|set|del|ls`: files of the configuration, edited without a daemon, as pgmoneta-config does. */
+import type { Prompt } from "../common/index.ts";
 import { resolve } from "node:path";
 import {
   checkEdited,
@@ -16,7 +17,6 @@ import {
 } from "../config/index.ts";
 import type { ActionResult } from "./actions.ts";
 import { defaultServer, questions, template } from "./conf-template.ts";
-import type { Prompt } from "./prompt.ts";
 
 export type ConfRequest =
   | { readonly command: "conf init"; readonly output: string; readonly quiet: boolean; readonly force: boolean }

@@ -1,11 +1,10 @@
 /** moneta-admin: the process. */
 import { homedir } from "node:os";
 import { CommanderError } from "@commander-js/extra-typings";
-import { keepMemoryOutOfCoreDumps, toMonetaError } from "../common/index.ts";
+import { createPrompt, keepMemoryOutOfCoreDumps, toMonetaError, type Prompt } from "../common/index.ts";
 import { runAction, type ActionOptions, type ActionResult, type AdminCommand, type VaultCommand } from "./actions.ts";
 import { adminErrors } from "./errors.ts";
 import { createProgram, type GivenOptions } from "./program.ts";
-import { createPrompt, type Prompt } from "./prompt.ts";
 import { failureDocument, failureText, successDocument, successText } from "./report.ts";
 
 const isOfVault = (command: AdminCommand): command is VaultCommand => !command.startsWith("conf ");
@@ -35,7 +34,7 @@ async function execute(command: AdminCommand, given: GivenOptions): Promise<numb
     elapsedMs: Date.now() - startedAt,
   });
   const json = given.format === "json";
-  const prompt = createPrompt({ input: process.stdin, output: process.stderr });
+  const prompt = createPrompt({ input: process.stdin, output: process.stderr }, adminErrors);
   try {
     // A configuration file that a package has installed belongs to root, and keeps its owner.
     if (process.getuid?.() === 0 && given.conf === undefined) throw adminErrors.root("moneta-admin does not run as root");
@@ -46,6 +45,8 @@ async function execute(command: AdminCommand, given: GivenOptions): Promise<numb
       generate: given.generate === true,
       length: given.length,
       fromEnvironment: process.env["PGMONETA_PASSWORD"],
+      role: given.role,
+      showRoles: given.roles,
       masterKeyFile: given.masterKey ?? `${homedir()}/.pgmoneta/master.key`,
     };
     const result = await run(command, given, options, prompt);

@@ -1,7 +1,7 @@
 /** Where a password comes from, in this order: -P, -g, PGMONETA_PASSWORD, the question. */
+import type { Prompt } from "../common/index.ts";
 import { generatePassword } from "../vault/index.ts";
 import { adminErrors } from "./errors.ts";
-import type { Prompt } from "./prompt.ts";
 
 export interface PasswordOptions {
   /** `-P`. */

@@ -1,6 +1,7 @@
 /** The command line of moneta-admin: pgmoneta-admin's options and commands. */
 import { readFileSync } from "node:fs";
-import { Command, InvalidArgumentError, Option, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { Argument, Command, InvalidArgumentError, Option, type CommandUnknownOpts } from "@commander-js/extra-typings";
+import { roles, type Role } from "../auth/index.ts";
 import { longestGenerated } from "../vault/index.ts";
 import type { AdminCommand } from "./actions.ts";
 import type { ConfRequest } from "./conf.ts";
@@ -21,6 +22,10 @@ export interface GivenOptions {
   readonly without?: readonly string[] | undefined;
   /** Of `conf`. */
   readonly conf?: ConfRequest | undefined;
+  /** Of `user add` and `user edit`, and the argument of `user role`. */
+  readonly role?: Role | undefined;
+  /** Of `user ls`. */
+  readonly roles?: true | undefined;
 }
 
 function parseLength(text: string): number {
@@ -44,6 +49,8 @@ Examples:
   moneta-admin -f /etc/pgmoneta/pgmoneta_admins.conf -U admin -g user add
   moneta-admin -f /etc/pgmoneta/pgmoneta_users.conf user ls
   moneta-admin conf set /etc/pgmoneta/pgmoneta.conf primary retention 14
+  moneta-admin -f /etc/pgmoneta/pgmoneta_admins.conf -U watch user add --role viewer
+  moneta-admin -f /etc/pgmoneta/pgmoneta_admins.conf -U watch user role operator
 
 The password comes from -P, -g, the environment variable PGMONETA_PASSWORD, or a
 question.`;
@@ -105,9 +112,6 @@ export function createProgram(chosen: (command: AdminCommand, options: GivenOpti
     .addHelpText("after", examples)
     .helpCommand(false)
     .showHelpAfterError("(see moneta-admin --help)");
-  const run = (command: AdminCommand) => (): void => {
-    chosen(command, program.opts());
-  };
   const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
   program
     .command("master-key")
@@ -121,17 +125,23 @@ export function createProgram(chosen: (command: AdminCommand, options: GivenOpti
     .description("the users of a file")
     .helpOption("-?, --help", "show this help")
     .helpCommand(false);
-  const add = (name: "add" | "edit" | "del" | "ls", description: string): void => {
-    user
-      .command(name)
-      .description(description)
-      .helpOption("-?, --help", "show this help")
-      .action(run(`user ${name}`));
-  };
   addConf(program, (conf) => chosen(conf.command, { ...program.opts(), conf }));
-  add("add", "add a user; the file is created when it is missing");
-  add("edit", "change the password of a user");
-  add("del", "remove a user");
-  add("ls", "list the users");
+  const add = (name: string, description: string) =>
+    user.command(name).description(description).helpOption("-?, --help", "show this help");
+  const roleOption = (without: string) =>
+    new Option("--role <role>", `what an admin may do in remote management: viewer, operator or admin; without it ${without}`).choices(roles);
+  add("add", "add a user; the file is created when it is missing")
+    .addOption(roleOption("everything"))
+    .action((own) => chosen("user add", { ...program.opts(), ...own }));
+  add("edit", "change the password of a user")
+    .addOption(roleOption("what it was"))
+    .action((own) => chosen("user edit", { ...program.opts(), ...own }));
+  add("role", "change what an admin may do in remote management; the password stays")
+    .addArgument(new Argument("<role>", "viewer, operator or admin").choices(roles))
+    .action((role) => chosen("user role", { ...program.opts(), role }));
+  add("del", "remove a user").action(() => chosen("user del", program.opts()));
+  add("ls", "list the users")
+    .option("--roles", "with their roles, which needs the master key")
+    .action((own) => chosen("user ls", { ...program.opts(), ...own }));
   return program;
 }

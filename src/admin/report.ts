@@ -19,8 +19,8 @@ function header({ command, startedAt }: Occasion): Record<string, unknown> {
   };
 }
 
-/** The document of a command that succeeded; `Password` is ours and there only when it was generated. */
-export function successDocument(occasion: Occasion, { fields, users, generatedPassword, rotation }: ActionResult): string {
+/** The document of a command that succeeded; `Roles` and `Password` are ours, the latter there only when it was generated. */
+export function successDocument(occasion: Occasion, { fields, users, roles, generatedPassword, rotation }: ActionResult): string {
   const response = {
     ...fields,
     ...(rotation === undefined
@@ -33,6 +33,7 @@ export function successDocument(occasion: Occasion, { fields, users, generatedPa
           Kept: rotation.kept ?? null,
         }),
     ...(users === undefined ? {} : { Users: users }),
+    ...(roles === undefined ? {} : { Roles: Object.fromEntries(roles) }),
     ...(generatedPassword === undefined ? {} : { Password: generatedPassword }),
   };
   const outcome = { Status: true, Time: formatElapsed(occasion.elapsedMs) };
@@ -55,9 +56,9 @@ export function failureDocument(occasion: Occasion, error: unknown): string {
   return JSON.stringify({ Header: header(occasion), Outcome: outcome }, null, 2);
 }
 
-export function successText({ lines, message, users, generatedPassword }: ActionResult): string {
+export function successText({ lines, message, users, roles, generatedPassword }: ActionResult): string {
   if (lines !== undefined) return [...(message === "" ? [] : [message]), ...lines].map((line) => `${line}\n`).join("");
-  if (message === "") return (users ?? []).map((user) => `${user}\n`).join("");
+  if (message === "") return (users ?? []).map((user) => `${roles === undefined ? user : `${(roles.get(user) ?? "").padEnd(8)}  ${user}`}\n`).join("");
   return generatedPassword === undefined ? `${message}\n` : `${message}\nPassword: ${generatedPassword}\n`;
 }
 

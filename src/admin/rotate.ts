@@ -1,4 +1,5 @@
 /** `master-key --rotate`: what the configuration, and the notes beside the master key, say that the key protects. */
+import type { Prompt } from "../common/index.ts";
 import { dirname, resolve } from "node:path";
 import { loadConfiguration } from "../config/index.ts";
 import { keysErrors, prepareMasterKeyRotation, type RepositoryPlace, type RotatedMasterKey } from "../keys/index.ts";
@@ -6,7 +7,6 @@ import { listRepositoryNotes } from "../repository/index.ts";
 import type { ActionOptions, ActionResult } from "./actions.ts";
 import { adminErrors } from "./errors.ts";
 import { choosePassword } from "./password-source.ts";
-import type { Prompt } from "./prompt.ts";
 
 export interface RotateOptions extends ActionOptions {
   /** `-D`. */

@@ -24,6 +24,6 @@ export const authErrors = defineErrors({
     code: "TLS_SETTINGS",
     exit: 1,
     retryable: false,
-    hint: "Correct the TLS files of this server in the configuration: they must exist, be readable by the daemon and belong together.",
+    hint: "Correct the TLS files that the configuration or the command line names: they must exist, be readable by the account, keep the key private, and belong together.",
   },
 });

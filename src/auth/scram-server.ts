@@ -4,6 +4,8 @@ import { decodeBase64, isNonce, parseAttributes, unescapeName } from "./scram-at
 import { hmac, sha256, xor, type ScramSecret } from "./scram-keys.ts";
 
 export interface ScramServerOptions {
+  /** The name of a start-up message, which counts in place of the one inside the exchange, as in PostgreSQL. */
+  readonly user?: string;
   /** The secret of a user; undefined when there is none, which the client must not be able to notice. */
   readonly lookup: (user: string) => Promise<ScramSecret | undefined>;
   /** Random bytes that stay the same for the life of the installation: an unknown user always gets the same salt. */
@@ -48,7 +50,8 @@ export function createScramServer(options: ScramServerOptions): ScramServer {
     async first(mechanism, clientFirst) {
       if (begun !== undefined) throw authErrors.protocol("client began twice");
       if (!mechanisms.includes(mechanism)) throw authErrors.protocol(`client chose "${mechanism}", which was not offered`);
-      const { gs2Header, firstBare, user, clientNonce } = parseClientFirst(clientFirst);
+      const { gs2Header, firstBare, clientNonce, ...named } = parseClientFirst(clientFirst);
+      const user = options.user ?? named.user;
       checkBinding(gs2Header, mechanism, channelBinding !== undefined);
       const found = await options.lookup(user);
       const secret = found ?? pretence(options.pretenceKey, user);
@@ -76,10 +79,12 @@ export function createScramServer(options: ScramServerOptions): ScramServer {
   };
 }
 
+/** A salt that looks random and is the same every time, for users who exist and for others. */
+export const stableSalt = (key: Buffer, user: string): Buffer => hmac(key, user).subarray(0, 16);
+
 /** A secret for a user who does not exist: the same salt every time, and keys that no password has. */
 function pretence(key: Buffer, user: string): ScramSecret {
-  const salt = hmac(key, user).subarray(0, 16);
-  return { iterations: pretendedIterations, salt, storedKey: randomBytes(32), serverKey: randomBytes(32) };
+  return { iterations: pretendedIterations, salt: stableSalt(key, user), storedKey: randomBytes(32), serverKey: randomBytes(32) };
 }
 
 function parseClientFirst(message: string): { gs2Header: string; firstBare: string; user: string; clientNonce: string } {

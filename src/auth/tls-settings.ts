@@ -1,9 +1,9 @@
 import { X509Certificate } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
 import { isIP } from "node:net";
 import { checkServerIdentity, createSecureContext, type ConnectionOptions, type SecureContext } from "node:tls";
 import { messageOf } from "../common/index.ts";
 import { authErrors } from "./errors.ts";
+import { readPem, refuseOpenKey } from "./tls-files.ts";
 
 /**
  * `prefer` takes TLS when the server has it, `require` always, without asking who the server is; as soon
@@ -59,7 +59,7 @@ async function loadContext(settings: TlsSettings): Promise<SecureContext> {
     readPem(certFile, "client certificate"),
     readPem(keyFile, "client key"),
   ]);
-  if (keyFile !== undefined) await refuseOpenKey(keyFile);
+  if (keyFile !== undefined) await refuseOpenKey(keyFile, "client key");
   try {
     // An authority file without a certificate would be an empty list, which looks like a wrong server later.
     if (ca !== undefined) new X509Certificate(ca);
@@ -73,20 +73,4 @@ async function loadContext(settings: TlsSettings): Promise<SecureContext> {
     const files = [caFile, certFile, keyFile].filter((path) => path !== undefined).join(", ");
     throw authErrors.tlsSettings(`TLS files ${files} cannot be used together: ${messageOf(error)}`, {}, error);
   }
-}
-
-async function readPem(path: string | undefined, what: string): Promise<Buffer | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw authErrors.tlsSettings(`cannot read the ${what} ${path}: ${messageOf(error)}`, { path }, error);
-  }
-}
-
-/** As libpq: a key that others can read is no secret; only root's may be readable by a group (like Debian's ssl-cert). */
-async function refuseOpenKey(path: string): Promise<void> {
-  const { uid, mode } = await stat(path);
-  if ((mode & (uid === 0 ? 0o037 : 0o077)) === 0) return;
-  throw authErrors.tlsSettings(`client key ${path} can be read by others: chmod 0600`, { path });
 }

@@ -14,11 +14,29 @@ export const cliErrors = defineErrors({
     retryable: false,
     hint: "Run moneta-cli as the user of the daemon, for example with `sudo -u pgmoneta moneta-cli …`.",
   },
-  remoteNotAvailable: {
-    code: "REMOTE_MANAGEMENT_NOT_AVAILABLE",
-    exit: 11,
+  passwordMissing: {
+    code: "REMOTE_PASSWORD_MISSING",
+    exit: 2,
     retryable: false,
-    hint: "Leave out host and port, on the command line and in pgmoneta_cli.conf, and set unix_socket_dir: this version talks to the daemon of this machine only.",
+    hint: "Give the password by the environment variable PGMONETA_PASSWORD, by a line host:port:admin:user:password in ~/.pgpass or the file of --password-file (mode 0600), or at a terminal.",
+  },
+  noInput: {
+    code: "CLI_NO_INPUT",
+    exit: 2,
+    retryable: false,
+    hint: "Give the name with --user and the password by PGMONETA_PASSWORD or --password-file, or answer at a terminal.",
+  },
+  cancelRefused: {
+    code: "CLI_CANCEL_REFUSED",
+    exit: 1,
+    retryable: true,
+    hint: "The job goes on. `moneta-cli progress <server>` shows its number, `moneta-cli cancel <server> <number>` ends it.",
+  },
+  questionInterrupted: {
+    code: "CLI_INTERRUPTED",
+    exit: 130,
+    retryable: false,
+    hint: "Nothing was asked of the daemon.",
   },
   socketUnknown: {
     code: "MANAGEMENT_SOCKET_UNKNOWN",

@@ -1,5 +1,5 @@
 /** From the words of the command line to a request: which argument is which, and what options mean. */
-import { resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { commandTable, formatPlaces, frameCompressions } from "../management/index.ts";
 import type {
   CommandArgument,
@@ -29,12 +29,20 @@ export interface GlobalOptions {
   readonly cascade?: boolean;
   readonly force?: boolean;
   readonly offline?: boolean;
+  readonly passwordFile?: string;
+  readonly tlsMode?: string;
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly follow?: boolean;
 }
 
 export interface Invocation {
   readonly command: CommandName;
   readonly fields: RequestFields;
   readonly options: GlobalOptions;
+  /** Paths that were given as seen from here; on another machine they would mean something else. */
+  readonly relative: readonly string[];
   /** Options that were given and mean nothing for this command. */
   readonly ignored: readonly string[];
 }
@@ -46,7 +54,7 @@ export function usageOf(spec: CommandSpec): string {
 }
 
 /** Optional arguments may stand before required ones, as in `restore`: they are filled from the left by what is left over. */
-function bindArguments(spec: CommandSpec, values: readonly string[]): Record<string, string | null> {
+function bindArguments(spec: CommandSpec, values: readonly string[], pathOf: (path: string) => string): Record<string, string | null> {
   const required = spec.arguments.filter((argument) => argument.optional !== true).length;
   if (values.length < required || values.length > spec.arguments.length) {
     throw cliErrors.usage(`wrong number of arguments: ${usageOf(spec)}`, { command: spec.name });
@@ -67,7 +75,7 @@ function bindArguments(spec: CommandSpec, values: readonly string[]): Record<str
     }
     // The daemon works in another directory than the one who types.
     const isPath = argument.kind === "directory" || argument.kind === "file";
-    bound[argument.field] = value !== null && isPath ? resolve(value) : value;
+    bound[argument.field] = value !== null && isPath ? pathOf(value) : value;
   }
   return bound;
 }
@@ -85,13 +93,13 @@ const flagKeys: Readonly<Record<string, string>> = {
   "dry-run": "dryRun", "copy-wal": "copyWal" };
 
 /** `<what>=<path>`, several times, as the field that carries them. The path begins behind the first `=`. */
-function placesOf(flag: string, values: readonly string[]): string {
+function placesOf(flag: string, values: readonly string[], pathOf: (path: string) => string): string {
   const places = new Map<string, string>();
   for (const value of values) {
     const [, what = "", path = ""] = /^([^=]+)=([^]+)$/.exec(value) ?? [];
     if (what === "") throw cliErrors.usage(`--${flag} must be <what>=<directory>, not "${value}"`);
     if (places.has(what)) throw cliErrors.usage(`--${flag} names "${what}" twice`);
-    places.set(what, resolve(path));
+    places.set(what, pathOf(path));
   }
   return formatPlaces(places);
 }
@@ -103,12 +111,17 @@ export function bindInvocation(
   options: GlobalOptions & Readonly<Record<string, unknown>>,
 ): Invocation {
   const spec = commandTable[command];
-  const fields: Record<string, string | boolean | null> = bindArguments(spec, values);
+  const relative: string[] = [];
+  const pathOf = (path: string): string => {
+    if (!isAbsolute(path)) relative.push(path);
+    return resolve(path);
+  };
+  const fields: Record<string, string | boolean | null> = bindArguments(spec, values, pathOf);
   for (const flag of spec.flags) {
     const value = options[flagKeys[flag.name] ?? flag.name];
     if (flag.value === undefined) fields[flag.field] = value === true;
-    else if (flag.form === "places" && Array.isArray(value)) fields[flag.field] = placesOf(flag.name, value as string[]);
-    else if (typeof value === "string" && flag.form === "path") fields[flag.field] = resolve(value);
+    else if (flag.form === "places" && Array.isArray(value)) fields[flag.field] = placesOf(flag.name, value as string[], pathOf);
+    else if (typeof value === "string" && flag.form === "path") fields[flag.field] = pathOf(value);
     else if (typeof value === "string") {
       if (flag.choices !== undefined && !flag.choices.includes(value)) {
         throw cliErrors.usage(`--${flag.name} must be ${flag.choices.join(" or ")}, not "${value}"`);
@@ -118,10 +131,11 @@ export function bindInvocation(
   }
   // pgmoneta's client always names an order.
   if (command === "list-backup") fields.Sort ??= "asc";
-  const ignored = (["sort", "cascade", "force"] as const).filter(
+  const ignored: string[] = (["sort", "cascade", "force"] as const).filter(
     (name) => options[name] !== undefined && !spec.flags.some((flag) => flag.name === name),
   );
-  return { command, fields, options, ignored };
+  if (options.follow === true && !spec.job && command !== "progress") ignored.push("follow");
+  return { command, fields, options, relative, ignored };
 }
 
 const compressions: Readonly<Record<string, FrameCompression>> = {

@@ -1,7 +1,7 @@
 /** moneta-cli: the process. */
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { keepMemoryOutOfCoreDumps, messageOf, systemClock } from "../common/index.ts";
+import { createPrompt, keepMemoryOutOfCoreDumps, messageOf, systemClock, type Prompt } from "../common/index.ts";
 import type { Output } from "./terminal.ts";
 import { fatalForRecovery, parseWalGet, runWalGet, runWalPrefetch, walGetCommand, walPrefetchCommand } from "./wal-get.ts";
 
@@ -34,6 +34,8 @@ const words = process.argv.slice(2);
 // Until it has said how it ended, it has not succeeded: also when nothing is left to wait for.
 process.exitCode = words.includes(walGetCommand) ? fatalForRecovery : 1;
 const interrupted = new AbortController();
+/** Who gets Ctrl-C in the middle of a job. */
+let catching: (() => void) | undefined;
 if (words.includes(walGetCommand)) {
   // Not the usual status 1 of a crash, which PostgreSQL would take for the end of the archive. Signals keep their
   // default: PostgreSQL ends its restore_command with one and wants to see that it did.
@@ -42,22 +44,54 @@ if (words.includes(walGetCommand)) {
     process.exit(fatalForRecovery);
   });
 } else {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort(signal));
+  process.once("SIGTERM", () => interrupted.abort("SIGTERM"));
+  const onInterrupt = (): void => {
+    if (catching !== undefined) {
+      catching();
+      return;
+    }
+    // The next one ends the process, whatever hangs.
+    process.removeListener("SIGINT", onInterrupt);
+    interrupted.abort("SIGINT");
+  };
+  process.on("SIGINT", onInterrupt);
+}
+
+let prompt: Prompt | undefined;
+
+/** One for all questions, because what is piped in may hold several answers; questions are rare. */
+async function openPrompt(): Promise<Prompt> {
+  const { cliErrors } = await import("./errors.ts");
+  const { noInput, questionInterrupted: interruption } = cliErrors;
+  prompt ??= createPrompt({ input: process.stdin, output: process.stderr }, { noInput, interrupted: interruption });
+  return prompt;
 }
 
 /** Everything but what a server in recovery waits for; loaded only when it is needed, because it is most of the program. */
 async function runAsOperator(): Promise<number> {
   const { runCli } = await import("./run.ts");
-  return runCli(words, {
+  const status = await runCli(words, {
     stdout: outputOf(process.stdout),
     stderr: outputOf(process.stderr),
     environment: process.env,
     userId: process.getuid?.() ?? 0,
     homeDirectory: process.env.HOME ?? homedir(),
     clock: systemClock,
+    ask: async (question) => (await openPrompt()).ask(question),
+    askSecret: async (question) => (await openPrompt()).askSecret(question),
+    interactive: process.stdin.isTTY && process.stderr.isTTY,
+    onInterrupt(handler) {
+      catching = handler;
+      return () => {
+        if (catching === handler) catching = undefined;
+      };
+    },
     interrupted: interrupted.signal,
     version: version(),
   });
+  // Whoever listens to the input keeps the process alive.
+  prompt?.close();
+  return status;
 }
 
 async function run(): Promise<number> {

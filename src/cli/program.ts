@@ -14,6 +14,7 @@ export type Choice =
   | { readonly kind: "command"; readonly invocation: Invocation }
   | { readonly kind: "wal-get"; readonly request: WalGetArguments }
   | { readonly kind: "wal-push"; readonly request: WalPushArguments }
+  | { readonly kind: "complete"; readonly words: readonly string[]; readonly options: GlobalOptions }
   /** Help or version was printed, or a mistake was explained. */
   | { readonly kind: "end"; readonly status: number };
 
@@ -40,12 +41,15 @@ const epilogue = `
 Configuration: the file of -c, else pgmoneta_cli.conf in the directory of -D or
 PGMONETA_CONFIG_DIR, else /etc/pgmoneta/pgmoneta_cli.conf. Without one messages
 are compressed (zstd) and, when there is a master key, encrypted (aes256), and
-unix_socket_dir is taken from pgmoneta.conf.
+unix_socket_dir is taken from pgmoneta.conf. With host and port, here or there,
+remote management is asked: the password comes from -P, PGMONETA_PASSWORD, the
+pass file, or a question.
 
 Exit status: 0 done; 2 wrong use; 3 daemon not reachable or lost, so that the
 outcome is unknown; 4 protocol or key; 5 no such server or job; 6 not in this
 state; 11 not available yet; 20 cancelled; 30 no space; 40 no such backup;
-130 interrupted. Any other: failed; doc/ERRORS.md has the number of each error.`;
+15 not allowed, or login refused; 130 interrupted. Any other: failed;
+doc/ERRORS.md has the number of each error.`;
 
 /** What commands of two words have in common, for the list of commands. */
 const groups: Readonly<Record<string, string>> = {
@@ -62,10 +66,15 @@ function addGlobalOptions(program: Command): void {
   program
     .option("-c, --config <file>", "configuration file of moneta-cli")
     .option("-D, --directory <directory>", "directory of the configuration files")
-    .option("-h, --host <host>", "host of remote management (not available yet)")
-    .option("-p, --port <port>", "port of remote management (not available yet)")
-    .option("-U, --user <name>", "name for remote management")
-    .option("-P, --password <text>", "password for remote management")
+    .option("-h, --host <host>", "host of remote management")
+    .option("-p, --port <port>", "port of remote management")
+    .option("-U, --user <name>", "name for remote management; asked for without it")
+    .option("-P, --password <text>", "its password (other accounts see it in the list of processes)")
+    .option("--password-file <file>", "pass file with its password, as ~/.pgpass")
+    .option("--tls-mode <mode>", "remote management: disable, prefer, require or verify-full")
+    .option("--tls-ca <file>", "authority that the daemon's certificate is checked against")
+    .option("--tls-cert <file>", "certificate that is shown to the daemon")
+    .option("--tls-key <file>", "private key of that certificate")
     .option("-L, --logfile <file>", "write a log to this file")
     .option("-v, --verbose", "say how it ended, with the error number")
     .option("-F, --format <format>", "text, json (translated) or raw")
@@ -74,6 +83,7 @@ function addGlobalOptions(program: Command): void {
     .option("-s, --sort <order>", "list-backup: asc or desc")
     .option("--cascade", "retain, expunge: also for the parents")
     .option("--force", "delete: also when the backup is retained")
+    .option("--follow", "jobs, progress: show how far it is, until it ends")
     .option("--offline", "work without a daemon: list-backup, info, restore, archive, verify");
 }
 
@@ -163,6 +173,14 @@ Needs no daemon. Exit status 0 only when the file is durable in the repository.`
     });
 }
 
+function addComplete(program: Command, choose: (choice: Choice) => void): void {
+  program
+    .command("complete", { hidden: true })
+    .description("words for the completion of shells: servers, or backups of a server")
+    .argument("[words...]")
+    .action((words: string[]) => choose({ kind: "complete", words, options: program.opts<GlobalOptions>() }));
+}
+
 /** Describing all commands takes longer than asking the daemon: without a call for help only those that are named count. */
 function namesToKnow(words: readonly string[]): readonly CommandName[] {
   const named = commandNames.filter((name) => words.includes(name.split(" ", 1)[0] ?? name));
@@ -180,7 +198,7 @@ export function parseCommandLine(words: readonly string[], version: string, outp
     choice = made;
   };
   const program = new Command("moneta-cli")
-    .description("Talks to the Moneta daemon of this machine, and works on its repository without it.")
+    .description("Talks to the Moneta daemon, here or by remote management, and works on its repository without it.")
     .version(`moneta-cli ${version}`, "-V, --version", "show the version")
     .helpOption("-?, --help", "show this help")
     .helpCommand(false)
@@ -210,6 +228,7 @@ export function parseCommandLine(words: readonly string[], version: string, outp
   }
   addWalGet(program, choose);
   addWalPush(program, choose);
+  addComplete(program, choose);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((each) => each.commands)]) {
     command.exitOverride().configureOutput(program.configureOutput());
   }

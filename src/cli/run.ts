@@ -25,6 +25,7 @@ import { renderRefusal, renderResponse } from "./render.ts";
 import { failureOfError, failureOfOutcome, renderFailure } from "./render-failure.ts";
 import type { Failure } from "./render-failure.ts";
 import { chooseFormat, loadClient, resolveSettings } from "./settings.ts";
+import type { ClientSettings } from "./settings.ts";
 import type { Output, Terminal } from "./terminal.ts";
 import { printable } from "./table.ts";
 import { translateDocument } from "./translate.ts";
@@ -93,6 +94,14 @@ function present(
   return statusOf(invocation, response);
 }
 
+/** How the daemon is reached; a path that is to be looked at on another machine must not be one of this directory. */
+async function settingsFor(invocation: Invocation, client: LoadedClientConfiguration, terminal: Terminal): Promise<ClientSettings> {
+  const settings = await resolveSettings(invocation.options, client, terminal);
+  const [relative] = invocation.relative;
+  if (settings.address.remote === undefined || relative === undefined) return settings;
+  throw cliErrors.usage(`"${relative}" must be absolute: it is a path of ${settings.address.remote.host}`);
+}
+
 const needsNoDaemon = ["compress", "decrypt", "decompress", "encrypt"] as const;
 
 /** Asks the daemon; without one, where that was asked for or the command does not need one, it is done here. */
@@ -106,13 +115,18 @@ async function askWhoeverCan(
   const conversion = needsNoDaemon.find((name) => name === command);
   if (conversion === undefined) {
     if (options.offline === true) return (await import("./offline.ts")).askOffline(invocation, format, terminal);
-    return askDaemon(invocation, format, await resolveSettings(options, client, terminal), terminal);
+    return askDaemon(invocation, format, await settingsFor(invocation, client, terminal), terminal);
   }
-  try {
-    if (options.offline !== true)
-      return await askDaemon(invocation, format, await resolveSettings(options, client, terminal), terminal);
-  } catch (error) {
-    if (!managementErrors.daemonUnreachable.is(error) && !cliErrors.socketUnknown.is(error)) throw error;
+  if (options.offline !== true) {
+    // Another machine's files are not those of this one, whatever that machine answers.
+    let here = true;
+    try {
+      const settings = await settingsFor(invocation, client, terminal);
+      here = settings.address.remote === undefined;
+      return await askDaemon(invocation, format, settings, terminal);
+    } catch (error) {
+      if (!here || (!managementErrors.daemonUnreachable.is(error) && !cliErrors.socketUnknown.is(error))) throw error;
+    }
   }
   return (await import("./convert-file.ts")).convertHere(conversion, invocation, format, terminal);
 }
@@ -180,6 +194,8 @@ export async function runCli(words: readonly string[], terminal: Terminal): Prom
       return runWalGet(choice.request, terminal.stderr);
     case "wal-push":
       return runWalPush(choice.request, terminal, process.stdin);
+    case "complete":
+      return (await import("./complete.ts")).runComplete(choice.words, choice.options, terminal);
     case "command":
       return runCommand(choice.invocation, terminal);
   }

@@ -2,7 +2,7 @@
  * How to reach the daemon and how to speak. Precedence: option, then pgmoneta_cli.conf, then the default. As in
  * pgmoneta the defaults are zstd and AES-256-GCM when no client configuration was found, and none and none when one
  * was. A default that cannot be had here (no master key, no zstd library) falls back to none: the socket belongs to
- * this machine. What was asked for by name never falls back.
+ * this machine, and remote management has TLS. What was asked for by name never falls back.
  */
 import { join } from "node:path";
 import { toMonetaError } from "../common/index.ts";
@@ -10,14 +10,14 @@ import { loadCliConfiguration, loadConfiguration } from "../config/index.ts";
 import type { LoadedClientConfiguration } from "../config/index.ts";
 import type { MasterKey } from "../encryption/index.ts";
 import { managementSocketName } from "../management/index.ts";
-import type { FrameCompression, FrameEncryption, OutputFormat } from "../management/index.ts";
+import type { FrameCompression, FrameEncryption, ManagementAddress, OutputFormat } from "../management/index.ts";
 import { cliErrors } from "./errors.ts";
 import { compressionNamed, encryptionNamed, formatNamed } from "./invocation.ts";
 import type { GlobalOptions } from "./invocation.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface ClientSettings {
-  readonly socketPath: string;
+  readonly address: ManagementAddress;
   readonly compression: FrameCompression;
   readonly encryption: FrameEncryption;
   readonly masterKey: MasterKey | undefined;
@@ -66,16 +66,6 @@ async function socketDirectory(
   }
 }
 
-function refuseRemote(options: GlobalOptions, client: LoadedClientConfiguration): void {
-  const host = options.host ?? client.options.host;
-  const port = options.port ?? (client.options.port === 0 ? undefined : String(client.options.port));
-  if (host === undefined && port === undefined) return;
-  throw cliErrors.remoteNotAvailable(
-    `remote management (${host ?? "no host"}, port ${port ?? "none"}) is not available yet`,
-    {},
-  );
-}
-
 async function chooseCompression(options: GlobalOptions, client: LoadedClientConfiguration): Promise<FrameCompression> {
   if (options.compress !== undefined) return compressionNamed(options.compress);
   if (client.file !== undefined) return compressionNamed(client.options.compression);
@@ -93,28 +83,33 @@ async function chooseEncryption(
   options: GlobalOptions,
   client: LoadedClientConfiguration,
   keyPath: string,
+  overTls: boolean,
 ): Promise<{ readonly encryption: FrameEncryption; readonly byDefault: boolean }> {
   if (options.encrypt !== undefined) return { encryption: encryptionNamed(options.encrypt), byDefault: false };
   if (client.file !== undefined) return { encryption: encryptionNamed(client.options.encryption), byDefault: false };
+  // What TLS keeps private needs no key that both sides share; another machine has another master key, if any.
+  if (overTls) return { encryption: "none", byDefault: true };
   const { masterKeyExists } = await import("../vault/index.ts");
   return { encryption: (await masterKeyExists(keyPath)) ? "aes-256-gcm" : "none", byDefault: true };
 }
 
-/** Throws what is wrong with options, configuration or master key. */
+/** Throws what is wrong with options, configuration or master key. Asks for name and password where they are missing. */
 export async function resolveSettings(
   options: GlobalOptions,
   client: LoadedClientConfiguration,
   terminal: Terminal,
 ): Promise<ClientSettings> {
-  refuseRemote(options, client);
+  const { resolveRemote } = await import("./remote-settings.ts");
+  const remote = await resolveRemote(options, client, terminal);
   const keyPath = join(terminal.homeDirectory, ".pgmoneta", "master.key");
   const compression = await chooseCompression(options, client);
-  const { encryption, byDefault } = await chooseEncryption(options, client, keyPath);
-  const socketPath = join(await socketDirectory(options, client, terminal), managementSocketName);
+  const { encryption, byDefault } = await chooseEncryption(options, client, keyPath, remote !== undefined && remote.tls.mode !== "disable");
+  const address: ManagementAddress =
+    remote === undefined ? { socketPath: join(await socketDirectory(options, client, terminal), managementSocketName) } : { remote };
   const masterKey =
     encryption === "none" ? undefined : await (await import("../vault/index.ts")).readMasterKey(keyPath);
   return {
-    socketPath,
+    address,
     compression,
     encryption,
     masterKey,

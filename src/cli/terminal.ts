@@ -17,6 +17,14 @@ export interface Terminal {
   readonly userId: number;
   readonly homeDirectory: string;
   readonly clock: Clock;
+  /** Asks at standard input; the question goes to standard error. Throws `CLI_NO_INPUT` or `CLI_INTERRUPTED`. */
+  readonly ask: (question: string) => Promise<string>;
+  /** The same without showing what is typed. */
+  readonly askSecret: (question: string) => Promise<string>;
+  /** True when somebody sits there who can answer in the middle of a command. */
+  readonly interactive: boolean;
+  /** Has Ctrl-C go to `handler` in place of `interrupted`; the result gives it back. */
+  readonly onInterrupt: (handler: () => void) => () => void;
   /** Fires on Ctrl-C: the command line ends, a job that it started goes on. */
   readonly interrupted: AbortSignal;
   /** Version of Moneta. */

@@ -17,16 +17,20 @@ export interface ProgressDisplay {
   show(job: JobView): void;
   /** Takes the bar off the screen. */
   clear(): void;
+  /** Keeps it off while something else stands there. */
+  hold(held: boolean): void;
 }
 
 /** A bar that stays on its line on a terminal; elsewhere a line when the phase changes and every half minute. */
 export function createProgressDisplay(output: Output, clock: Pick<Clock, "monotonic">): ProgressDisplay {
   let drawn = false;
+  let held = false;
   let lastLine = "";
   let lastPhase = "";
   let lastAt = Number.NEGATIVE_INFINITY;
   return {
     show(job) {
+      if (held) return;
       if (output.isTTY) {
         const line = progressLine(job, output.columns);
         if (line === lastLine) return;
@@ -45,6 +49,11 @@ export function createProgressDisplay(output: Output, clock: Pick<Clock, "monoto
       if (drawn) output.write("\r\u001b[K");
       drawn = false;
     },
+    hold(now) {
+      if (now) this.clear();
+      held = now;
+      lastLine = "";
+    },
   };
 }
 
@@ -60,8 +69,8 @@ function chooseJob(response: JsonObject, command: CommandName, followed: string 
   );
 }
 
-/** Milliseconds between two looks. */
-const everyMs = 250;
+/** Milliseconds between two looks; each one at another machine is a login. */
+export const pollEveryMs = ({ address }: ClientSettings): number => (address.remote === undefined ? 250 : 1_000);
 
 /** Shows progress until `done` fires. Never rejects. */
 export async function watchProgress(
@@ -71,8 +80,12 @@ export async function watchProgress(
   display: ProgressDisplay,
   clock: Clock,
   done: AbortSignal,
+  found: (job: string) => void = () => undefined,
 ): Promise<void> {
+  const everyMs = pollEveryMs(settings);
   let followed: string | undefined;
+  // A login that is refused should be refused once: by then the command itself has heard of it.
+  if (settings.address.remote !== undefined) await clock.sleep(everyMs, done).catch(() => undefined);
   while (!done.aborted) {
     try {
       const request = buildRequest(
@@ -85,10 +98,11 @@ export async function watchProgress(
           now: clock.now(),
         },
       );
-      const answer = await sendRequest(settings, request, { ...settings, answerTimeoutMs: 5_000, signal: done });
+      const answer = await sendRequest(settings.address, request, { ...settings, answerTimeoutMs: 5_000, signal: done });
       const job = answer.outcome.status ? chooseJob(answer.response, command, followed) : undefined;
       if (job !== undefined && !done.aborted) {
         followed ??= textIn(job, "Job");
+        if (followed !== undefined) found(followed);
         const view = readJob(job);
         display.show({ ...view, command: view.command === "job" ? command : view.command });
       }

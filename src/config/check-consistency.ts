@@ -63,7 +63,22 @@ export function checkMain(file: string, checked: SectionUnderCheck): Findings {
   found.push(...checkRetention(file, checked));
   for (const prefix of ["tls", "metrics"]) found.push(...checkCertificatePair(file, checked, prefix));
   found.push(...checkMetricsAuthority(file, checked));
+  found.push(...checkRemoteManagement(file, checked));
   return { problems: found, warnings };
+}
+
+/** Where remote management is on: TLS needs its files, and what must not go in clear text needs TLS. */
+function checkRemoteManagement(file: string, checked: SectionUnderCheck): ConfigProblem[] {
+  const { values } = checked.compiled;
+  if ((values.get("management") ?? 0) === 0) return [];
+  if (values.get("tls") === true) {
+    if (values.get("tls_cert_file") !== undefined) return [];
+    return [at(file, checked, "tls", "expected tls_cert_file and tls_key_file as well, because remote management is to offer TLS")];
+  }
+  if (values.get("tls_required") !== true) return [];
+  const host = String(values.get("host"));
+  const message = `expected tls = on with tls_cert_file and tls_key_file, because others than this machine can reach "${host}"; tls_required = off would let passwords and commands go in clear text`;
+  return [at(file, checked, checked.compiled.entries.has("tls_required") ? "tls_required" : "management", message)];
 }
 
 /** A certificate is of no use without its key, and the reverse. */

@@ -87,7 +87,7 @@ function textOf(checked: SectionUnderCheck, key: string): string | undefined {
 }
 
 /** Checks the machine for the section `[pgmoneta]`. */
-export function checkMainEnvironment(file: string, checked: SectionUnderCheck): ConfigProblem[] {
+export function checkMainEnvironment(file: string, checked: SectionUnderCheck, userId: number): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const report = (key: string, message: string | undefined): void => {
     if (message === undefined) return;
@@ -113,6 +113,12 @@ export function checkMainEnvironment(file: string, checked: SectionUnderCheck): 
   checkPrograms(checked, report);
   const authorities = textOf(checked, "notify_ca_file");
   if (authorities !== undefined) report("notify_ca_file", fileProblem(authorities));
+  if (checked.compiled.values.get("tls") === true && checked.compiled.values.get("management") !== 0) {
+    for (const key of ["tls_cert_file", "tls_key_file", "tls_ca_file"]) {
+      const path = textOf(checked, key);
+      if (path !== undefined) report(key, key === "tls_key_file" ? keyProblem(path, userId) : fileProblem(path));
+    }
+  }
   return problems;
 }
 

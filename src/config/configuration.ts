@@ -1,4 +1,5 @@
 /** What the daemon and the offline commands run on: read once, checked, compiled, frozen. */
+import type { Role } from "../auth/index.ts";
 import type { MainOptions, ServerOptions } from "./option-table.ts";
 
 /**
@@ -9,6 +10,11 @@ export interface Passwords {
   readonly names: readonly string[];
   has(name: string): boolean;
   get(name: string): string | undefined;
+}
+
+/** The same for logins of remote management, which have a role each. */
+export interface Admins extends Passwords {
+  role(name: string): Role | undefined;
 }
 
 /** The files that were read; undefined where none was found at the default place. */
@@ -27,7 +33,7 @@ export interface Configuration {
   /** PostgreSQL logins. */
   readonly users: Passwords;
   /** Logins of remote management. */
-  readonly admins: Passwords;
+  readonly admins: Admins;
   readonly files: ConfigurationFiles;
 }
 

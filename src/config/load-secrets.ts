@@ -4,13 +4,13 @@ import type { MasterKey } from "../encryption/index.ts";
 import { vaultErrors } from "../vault/errors.ts";
 import type * as Vault from "../vault/index.ts";
 import type { StoredMasterKey, UsersFile } from "../vault/index.ts";
-import type { ConfigProblem, Passwords } from "./configuration.ts";
+import type { Admins, ConfigProblem, Passwords } from "./configuration.ts";
 import type { LocatedFiles } from "./locate-files.ts";
-import { passwordsOf } from "./passwords.ts";
+import { adminsOf, passwordsOf } from "./passwords.ts";
 
 export interface Secrets {
   readonly users: Passwords;
-  readonly admins: Passwords;
+  readonly admins: Admins;
   /** Undefined when there is none and nothing needs it. */
   readonly masterKey: StoredMasterKey | undefined;
   readonly problems: readonly ConfigProblem[];
@@ -19,7 +19,7 @@ export interface Secrets {
 /** What a command gets that reads no passwords. */
 export const noSecrets: Secrets = {
   users: passwordsOf(new Map()),
-  admins: passwordsOf(new Map()),
+  admins: adminsOf(new Map()),
   masterKey: undefined,
   problems: [],
 };
@@ -44,13 +44,20 @@ async function openOr({ openUsersFile }: typeof Vault, path: string | undefined,
   }
 }
 
-function decryptOr({ decryptUsers }: typeof Vault, file: UsersFile | undefined, masterKeys: readonly MasterKey[], problems: ConfigProblem[]): Passwords {
-  if (file === undefined) return noSecrets.users;
+/** What `decrypt` makes of the file; `without` where there is none, or a problem with it. */
+function decryptOr<T extends Passwords>(
+  decrypt: (file: UsersFile, masterKeys: readonly MasterKey[]) => T,
+  file: UsersFile | undefined,
+  masterKeys: readonly MasterKey[],
+  problems: ConfigProblem[],
+  without: T,
+): T {
+  if (file === undefined) return without;
   try {
-    return passwordsOf(decryptUsers(file, masterKeys));
+    return decrypt(file, masterKeys);
   } catch (error) {
     problems.push(problemOf(error, file.path));
-    return noSecrets.users;
+    return without;
   }
 }
 
@@ -88,8 +95,8 @@ export async function readSecrets(
   // While the key is rotated these files can be ahead of it.
   const all = [keys.current, ...(keys.next === undefined ? [] : [keys.next]), ...keys.former];
   return {
-    users: decryptOr(vault, users, all, problems),
-    admins: decryptOr(vault, admins, all, problems),
+    users: decryptOr((file, by) => passwordsOf(vault.decryptUsers(file, by)), users, all, problems, noSecrets.users),
+    admins: decryptOr((file, by) => adminsOf(vault.decryptAdmins(file, by)), admins, all, problems, noSecrets.admins),
     masterKey: keys.current,
     problems,
   };

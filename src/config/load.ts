@@ -88,7 +88,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadedCon
   if (main === undefined) throw invalid(problems);
   const mainOptions = mainOptionsOf(main);
   if (!offline) {
-    problems.push(...checkMainEnvironment(files.main, main));
+    problems.push(...checkMainEnvironment(files.main, main, context.userId));
     for (const server of servers) problems.push(...checkServerEnvironment(files.main, server, context.userId));
   }
   const reading = offline

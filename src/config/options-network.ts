@@ -1,4 +1,5 @@
 /** Keys of `[pgmoneta]` about addresses, ports, sockets and the process itself. */
+import { isLoopback } from "../common/index.ts";
 import { computed, defaulting, notActive, optional, required, type OptionTable } from "./option.ts";
 import {
   boolean,
@@ -14,7 +15,6 @@ import {
   timeLimit,
 } from "./value-kinds.ts";
 
-const noRemoteManagement = notActive("management over TCP is not part of this version: use the Unix socket");
 const noEffectInNode = notActive("it belongs to pgmoneta's own event loop and shared memory and has no meaning here");
 
 export const networkOptions = {
@@ -72,30 +72,34 @@ export const networkOptions = {
   }),
   management: defaulting(listeningPort, 0, {
     reload: "live",
-    status: noRemoteManagement,
-    description: "The port of remote management; 0 is off.",
+    description: "The port of remote management on host; 0 is off. Who may log in is in the admins file.",
   }),
   tls: defaulting(boolean, false, {
-    reload: "restart",
-    status: noRemoteManagement,
-    description: "Whether remote management offers TLS.",
+    reload: "live",
+    description: "Whether remote management offers TLS, 1.2 or later; tls_cert_file and tls_key_file are needed then.",
   }),
+  tls_required: computed(
+    boolean,
+    { shown: "off where host is localhost or an address of it, else on", compute: ({ values }) => !isLoopback(String(values.get("host"))) },
+    {
+      reload: "live",
+      ours: true,
+      description: "Whether remote management refuses clients in clear text.",
+    },
+  ),
   tls_cert_file: optional(path, {
-    reload: "restart",
+    reload: "live",
     expandsEnvironment: true,
-    status: noRemoteManagement,
     description: "The TLS certificate of remote management.",
   }),
   tls_key_file: optional(path, {
-    reload: "restart",
+    reload: "live",
     expandsEnvironment: true,
-    status: noRemoteManagement,
     description: "The private key that belongs to tls_cert_file.",
   }),
   tls_ca_file: optional(path, {
-    reload: "restart",
+    reload: "live",
     expandsEnvironment: true,
-    status: noRemoteManagement,
     description: "The certificate authority for clients of remote management; when it is set they need a certificate.",
   }),
   blocking_timeout: defaulting(timeLimit, 30, {

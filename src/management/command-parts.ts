@@ -8,6 +8,8 @@ export const entry = (name: string, spec: Partially): CommandSpec => ({
   name,
   wireName: name,
   available: false,
+  // Whoever forgets to say has said no to everybody else.
+  role: "admin",
   job: false,
   server: spec.arguments?.some((argument) => argument.kind === "server") ?? false,
   workflow: "main",

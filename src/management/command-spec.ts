@@ -1,5 +1,7 @@
 /** What the command table says about one command. */
 
+import type { Role } from "../auth/index.ts";
+
 /** How an argument of the command line is to be understood. */
 export type ArgumentKind = "server" | "label" | "position" | "directory" | "file" | "key" | "text" | "choice";
 
@@ -45,6 +47,12 @@ export interface CommandSpec {
   readonly long?: boolean;
   /** True when the request names a server. */
   readonly server: boolean;
+  /** The least role that may ask for it; who may open the management socket may do everything. */
+  readonly role: Role;
+  /** A request with this value only looks, which the least of the roles may. */
+  readonly looking?: { readonly field: string; readonly is: boolean | null };
+  /** Fields whose values never go into the log. */
+  readonly secretFields?: readonly string[];
   /** `Workflow` of its failed outcomes, as pgmoneta names it. */
   readonly workflow: string;
   /** False where pgmoneta answers without a Response category. */

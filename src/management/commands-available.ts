@@ -6,6 +6,7 @@ export const availableCommands = {
   backup: entry("backup", {
     number: 1,
     available: true,
+    role: "operator",
     job: true,
     arguments: [
       server,
@@ -18,6 +19,7 @@ export const availableCommands = {
   "list-backup": entry("list-backup", {
     number: 2,
     available: true,
+    role: "viewer",
     workflow: "list-backup",
     arguments: [server],
     flags: [
@@ -30,6 +32,7 @@ export const availableCommands = {
   info: entry("info", {
     number: 18,
     available: true,
+    role: "viewer",
     workflow: "info",
     arguments: [server, label],
     fields: { Server: "text", Backup: "text" },
@@ -39,6 +42,7 @@ export const availableCommands = {
   restore: entry("restore", {
     number: 3,
     available: true,
+    role: "operator",
     job: true,
     workflow: "restore",
     arguments: [server, label, position, directory],
@@ -84,6 +88,7 @@ export const availableCommands = {
   verify: entry("verify", {
     number: 19,
     available: true,
+    role: "operator",
     job: true,
     workflow: "verify",
     arguments: [
@@ -106,6 +111,7 @@ export const availableCommands = {
   delete: entry("delete", {
     number: 5,
     available: true,
+    role: "admin",
     job: true,
     workflow: "Delete",
     arguments: [server, label],
@@ -117,6 +123,7 @@ export const availableCommands = {
   retain: entry("retain", {
     number: 12,
     available: true,
+    role: "operator",
     workflow: "retain",
     arguments: [server, label],
     flags: [cascade],
@@ -127,6 +134,7 @@ export const availableCommands = {
   expunge: entry("expunge", {
     number: 13,
     available: true,
+    role: "admin",
     workflow: "expunge",
     arguments: [server, label],
     flags: [cascade],
@@ -137,6 +145,7 @@ export const availableCommands = {
   annotate: entry("annotate", {
     number: 20,
     available: true,
+    role: "operator",
     workflow: "annotate",
     arguments: [
       server,
@@ -158,6 +167,8 @@ export const availableCommands = {
   retention: entry("retention", {
     number: 1002,
     available: true,
+    role: "admin",
+    looking: { field: "DryRun", is: true },
     job: true,
     workflow: "retention",
     arguments: [server],
@@ -169,12 +180,14 @@ export const availableCommands = {
   ping: entry("ping", {
     number: 9,
     available: true,
+    role: "viewer",
     description: "Ask whether the daemon answers",
     examples: ["ping"],
   }),
   status: entry("status", {
     number: 7,
     available: true,
+    role: "viewer",
     workflow: "status",
     description: "Show space, servers and their WAL streams",
     examples: ["status"],
@@ -183,6 +196,7 @@ export const availableCommands = {
     wireName: "status-details",
     number: 8,
     available: true,
+    role: "viewer",
     workflow: "status-details",
     description: "Show the status with backups and running jobs",
     examples: ["status details"],
@@ -190,6 +204,7 @@ export const availableCommands = {
   progress: entry("progress", {
     number: 25,
     available: true,
+    role: "viewer",
     workflow: "progress",
     arguments: [
       server,
@@ -208,6 +223,7 @@ export const availableCommands = {
   mode: entry("mode", {
     number: 24,
     available: true,
+    role: "operator",
     workflow: "mode",
     arguments: [
       server,
@@ -226,6 +242,7 @@ export const availableCommands = {
   cancel: entry("cancel", {
     number: 1000,
     available: true,
+    role: "operator",
     workflow: "cancel",
     arguments: [
       server,
@@ -244,6 +261,7 @@ export const availableCommands = {
   drill: entry("drill", {
     number: 1001,
     available: true,
+    role: "operator",
     job: true,
     workflow: "drill",
     arguments: [server, { ...label, optional: true }, position],
@@ -254,6 +272,7 @@ export const availableCommands = {
   check: entry("check", {
     number: 1030,
     available: true,
+    role: "viewer",
     long: true,
     workflow: "check",
     arguments: [server],
@@ -265,6 +284,7 @@ export const availableCommands = {
   "notify test": entry("notify test", {
     number: 1031,
     available: true,
+    role: "operator",
     long: true,
     workflow: "notify",
     description: "Send a test through every target of notifications",
@@ -273,6 +293,7 @@ export const availableCommands = {
   schedule: entry("schedule", {
     number: 1003,
     available: true,
+    role: "viewer",
     server: false,
     workflow: "schedule",
     arguments: [{ ...server, optional: true }],
@@ -283,6 +304,7 @@ export const availableCommands = {
   "key rotate": entry("key rotate", {
     number: 1010,
     available: true,
+    role: "admin",
     workflow: "key-rotate",
     arguments: [server],
     fields: { Server: "text" },
@@ -292,6 +314,8 @@ export const availableCommands = {
   lineage: entry("lineage", {
     number: 1020,
     available: true,
+    role: "admin",
+    looking: { field: "Action", is: null },
     job: true,
     workflow: "lineage",
     arguments: [
@@ -319,6 +343,7 @@ export const availableCommands = {
   archive: entry("archive", {
     number: 4,
     available: true,
+    role: "operator",
     job: true,
     workflow: "archive",
     arguments: [server, label, position, directory],
@@ -329,6 +354,7 @@ export const availableCommands = {
   compress: entry("compress", {
     number: 17,
     available: true,
+    role: "admin",
     long: true,
     workflow: "compress",
     arguments: [file],
@@ -339,6 +365,7 @@ export const availableCommands = {
   decompress: entry("decompress", {
     number: 16,
     available: true,
+    role: "admin",
     long: true,
     workflow: "decompress",
     arguments: [file],
@@ -349,6 +376,7 @@ export const availableCommands = {
   encrypt: entry("encrypt", {
     number: 15,
     available: true,
+    role: "admin",
     long: true,
     workflow: "aes",
     arguments: [file],
@@ -359,6 +387,7 @@ export const availableCommands = {
   decrypt: entry("decrypt", {
     number: 14,
     available: true,
+    role: "admin",
     long: true,
     workflow: "aes",
     arguments: [file],
@@ -378,6 +407,7 @@ export const availableCommands = {
   shutdown: entry("shutdown", {
     number: 6,
     available: true,
+    role: "admin",
     answers: false,
     workflow: "shutdown",
     description: "Stop the daemon",

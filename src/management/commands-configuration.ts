@@ -14,6 +14,7 @@ export const configurationCommands = {
   "conf ls": entry("conf ls", {
     number: 21,
     available: true,
+    role: "operator",
     workflow: "configuration",
     description: "Show the paths of the configuration files",
     examples: ["conf ls"],
@@ -21,6 +22,7 @@ export const configurationCommands = {
   "conf get": entry("conf get", {
     number: 22,
     available: true,
+    role: "operator",
     workflow: "configuration",
     arguments: [
       {
@@ -46,6 +48,7 @@ export const configurationCommands = {
     ],
     flags: [{ name: "save", field: "Save", description: "write it to the configuration file as well" }],
     fields: { ConfigKey: "text", ConfigValue: "text", Save: "flag" },
+    secretFields: ["ConfigValue"],
     description: "Change a key of the running daemon",
     examples: ["conf set workers 4", "conf set --save server.primary.max_rate 50000000"],
   }),

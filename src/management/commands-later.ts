@@ -5,6 +5,7 @@ import type { CommandSpec } from "./command-spec.ts";
 export const laterCommands = {
   "s3 ls": entry("s3 ls", {
     number: 200,
+    role: "viewer",
     workflow: "s3",
     arguments: [
       server,
@@ -15,6 +16,7 @@ export const laterCommands = {
   }),
   "s3 restore": entry("s3 restore", {
     number: 201,
+    role: "operator",
     job: true,
     workflow: "s3",
     arguments: [server, { ...label, field: "S3Prefix" }, position, directory],

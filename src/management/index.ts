@@ -1,6 +1,10 @@
 export * from "./backup-summary.ts";
 export { checkResponse } from "./check-response.ts";
 export * from "./client.ts";
+export { describeRemote, type RemoteAddress } from "./remote-address.ts";
+export { guardHandler, leastRole } from "./guarded-handler.ts";
+export type { Principal } from "./principal.ts";
+export { createRemoteManagement, type RemoteManagement, type RemoteSettings } from "./remote-server.ts";
 export type * from "./command-spec.ts";
 export * from "./command-table.ts";
 export * from "./configuration-response.ts";

@@ -2,26 +2,22 @@
 import { chmod, lstat, unlink } from "node:fs/promises";
 import { createConnection, createServer } from "node:net";
 import type { Server, Socket } from "node:net";
-import { createSemaphore, messageOf, systemClock } from "../common/index.ts";
+import { createSemaphore, messageOf, readPeerCredentials, systemClock } from "../common/index.ts";
 import type { Clock } from "../common/index.ts";
 import type { MasterKey } from "../encryption/index.ts";
 import type { Logger } from "../log/index.ts";
 import { managementErrors } from "./errors.ts";
 import { maxRequestBytes } from "./frame.ts";
 import { startSession } from "./session.ts";
-import type { ManagementHandler, RunningSession, SessionLimits } from "./session.ts";
+import type { ManagementHandler, SessionLimits } from "./session.ts";
+import { createSessionPool, type PoolLimits } from "./session-pool.ts";
 
 export type { ManagementHandler, ManagementSession } from "./session.ts";
 
 /** Name of the socket in `unix_socket_dir`, pgmoneta's own, so that its client finds us. */
 export const managementSocketName = ".s.pgmoneta";
 
-export interface ManagementLimits extends SessionLimits {
-  /** Connections that have not sent their request yet; beyond it the oldest of them makes room for the new one. */
-  readonly maxWaiting: number;
-  /** All connections, those that wait for the end of a job included; beyond it new ones are refused. */
-  readonly maxConnections: number;
-}
+export interface ManagementLimits extends SessionLimits, PoolLimits {}
 
 export const defaultManagementLimits: ManagementLimits = {
   requestTimeoutMs: 5_000,
@@ -110,34 +106,21 @@ function listen(server: Server, path: string): Promise<void> {
 export async function createManagementServer(options: ManagementServerOptions): Promise<ManagementServer> {
   const { socketPath, logger } = options;
   let limits = { ...defaultManagementLimits, ...options.limits };
-  const sessions = new Set<RunningSession>();
+  const pool = createSessionPool(() => limits, logger);
   const unpacking = createSemaphore(1);
-  let nextId = 1;
 
-  const accept = (socket: Socket): void => {
-    const waiting = [...sessions].filter((session) => session.waiting);
-    if (waiting.length >= limits.maxWaiting || sessions.size >= limits.maxConnections) {
-      logger.warn("too many management connections", { waiting: waiting.length, connections: sessions.size });
-      const oldest = waiting[0];
-      if (oldest === undefined) {
-        socket.destroy();
-        return;
-      }
-      oldest.drop("room is needed for a new connection");
-      sessions.delete(oldest);
-    }
-    const session = startSession(nextId, socket, {
-      handle: options.handle,
-      masterKeys: options.masterKeys ?? (async () => []),
-      limits,
-      unpacking,
-      logger,
-      clock: options.clock ?? systemClock,
-    });
-    nextId += 1;
-    sessions.add(session);
-    void session.ended.then(() => sessions.delete(session));
-  };
+  const accept = (socket: Socket): void =>
+    pool.admit(socket, (id) =>
+      startSession(id, socket, {
+        handle: options.handle,
+        masterKeys: options.masterKeys ?? (async () => []),
+        principal: { kind: "local", credentials: () => readPeerCredentials(socket) },
+        limits,
+        unpacking,
+        logger,
+        clock: options.clock ?? systemClock,
+      }),
+    );
 
   if (Buffer.byteLength(socketPath) > maxSocketPath) {
     throw managementErrors.socketUnusable(
@@ -154,16 +137,14 @@ export async function createManagementServer(options: ManagementServerOptions): 
   return {
     socketPath,
     get connections() {
-      return sessions.size;
+      return pool.size;
     },
     limit(changed) {
       limits = { ...limits, ...changed };
     },
     async close(force = false) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      const open = [...sessions];
-      for (const session of open) if (force || session.waiting) session.drop("the daemon stops");
-      await Promise.all(open.map((session) => session.ended));
+      await pool.close(force);
       await closed;
     },
   };

@@ -13,10 +13,13 @@ import type { ManagementRequest, RawRequest, ResponseResult } from "./document.t
 import { managementErrors } from "./errors.ts";
 import { createFrameReader, decodeFrame, encodeFrame, maxRequestDocumentBytes } from "./frame.ts";
 import type { Frame, FrameShape } from "./frame.ts";
+import type { Principal } from "./principal.ts";
 
 /** What a handler may know of the connection that asked. */
 export interface ManagementSession {
   readonly id: number;
+  /** Who asks. */
+  readonly principal: Principal;
   /**
    * Fires when the client is gone, or has closed its writing side: the two look the same until something is
    * written. A job that it started goes on, and the answer is sent all the same.
@@ -40,12 +43,19 @@ export interface SessionLimits {
 export interface SessionContext {
   readonly handle: ManagementHandler;
   readonly masterKeys: () => Promise<readonly MasterKey[]>;
+  readonly principal: Principal;
   readonly limits: SessionLimits;
   /** Requests are unpacked one after the other, so that a hundred of them need the memory of one. */
   readonly unpacking: Semaphore;
   readonly logger: Logger;
   readonly clock: Clock;
 }
+
+/** A client of another machine that has its answer closes within this, or is closed. */
+const lingerMs = 5_000;
+
+/** An answer goes in pieces of so many bytes, each of which has to be fetched in time. */
+const pieceBytes = 256 * 1024;
 
 /** Bytes after the request that are read and thrown away before the client is cut off. */
 const maxSurplusBytes = 65_536;
@@ -97,6 +107,7 @@ export function startSession(id: number, socket: Socket, context: SessionContext
   };
   const session: ManagementSession = {
     id,
+    principal: context.principal,
     disconnected: gone.signal,
     afterAnswer: (action) => void afterAnswer.push(action),
   };
@@ -147,14 +158,29 @@ export function startSession(id: number, socket: Socket, context: SessionContext
       frame.encryption !== "none" && masterKey === undefined
         ? { compression: "none", encryption: "none" }
         : frame;
-    const bytes = await encodeFrame(text, shape, masterKey);
-    arm(limits.answerTimeoutMs, "the answer was not fetched in time");
+    await deliver(await encodeFrame(text, shape, masterKey));
+  };
+  /** A client that fetches a long answer slowly is served as long as it fetches something. */
+  const deliver = async (bytes: Buffer): Promise<void> => {
+    for (let at = 0; at < bytes.length && !socket.destroyed; at += pieceBytes) {
+      arm(limits.answerTimeoutMs, "the answer was not fetched in time");
+      await new Promise<void>((resolve) => {
+        socket.once("close", resolve);
+        socket.write(bytes.subarray(at, at + pieceBytes), () => {
+          socket.removeListener("close", resolve);
+          resolve();
+        });
+      });
+    }
+    if (socket.destroyed) return;
     await new Promise<void>((resolve) => {
       socket.once("close", resolve);
-      socket.end(bytes, resolve);
+      socket.end(resolve);
     });
-    // All of it lies in the client's queue now: it reads to the end whether or not our side is still there.
-    socket.destroy();
+    // All of it lies in the queue of a client of this machine now, which reads to the end whether or not our side is
+    // still there. On the way to another machine a reset would overtake it: the client closes first.
+    if (context.principal.kind === "local" || socket.readableEnded) socket.destroy();
+    else if (!socket.destroyed) arm(lingerMs, "the client does not close");
   };
 
   const onData = (piece: Buffer): void => {
@@ -193,8 +219,11 @@ export function startSession(id: number, socket: Socket, context: SessionContext
   socket.on("end", () => {
     if (waiting) drop("the client left before its request was complete");
     else gone.abort();
+    if (socket.writableFinished) socket.destroy();
   });
   socket.on("error", (error) => logger.debug(`management connection broke: ${error.message}`, { session: id }));
+  // After a login its bytes were read one by one.
+  socket.resume();
   arm(limits.requestTimeoutMs, "no complete request in time");
   return {
     get waiting() {

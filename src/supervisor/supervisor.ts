@@ -4,8 +4,8 @@
  */
 import { messageOf, timeLimit } from "../common/index.ts";
 import type { MainOptions } from "../config/index.ts";
-import type { Logger } from "../log/index.ts";
-import { createManagementServer, managementSocketName, type ManagementServer } from "../management/index.ts";
+import { createLogger, type Logger } from "../log/index.ts";
+import { createManagementServer, guardHandler, managementSocketName, type ManagementHandler } from "../management/index.ts";
 import {
   acquireOwnerLock,
   openRepositoryStorage,
@@ -31,6 +31,7 @@ import { watchPushedWal } from "./pushed-wal.ts";
 import { pidFilePart, writePidFile } from "./pid-file.ts";
 import { plainPart, type ReloadPart } from "./reload-part.ts";
 import { createReloads, type ReloadReport, type Reloads, type ReloadSource } from "./reloads.ts";
+import { openRemoteManagement, remoteManagementPart, remoteSettings } from "./remote-management.ts";
 import { openRepositoryMemory, type RepositoryMemory } from "./repository-memory.ts";
 import { keepReserve } from "./reserve.ts";
 import type { SupervisedServer } from "./server.ts";
@@ -178,7 +179,7 @@ async function startOwned(
     logger: logger.child("check"),
   });
   const begun: { reloads?: Reloads } = {};
-  const management = await listen(options, core, {
+  const handle = operatorHandler(options, core, {
     sources,
     commands,
     clearMetrics,
@@ -191,7 +192,12 @@ async function startOwned(
       return begun.reloads;
     },
   });
+  const management = await listen(options, handle);
   undo.push(() => management.close(true));
+  const { masterKey } = options;
+  const remote = openRemoteManagement({ handle, masterKey, clock, logger: logger.child("remote management") });
+  undo.push(() => remote.close(true));
+  await remote.update(remoteSettings(options.configuration));
   const nagios = createNagiosListener({ servers: () => core.servers, checks, logger: logger.child("nagios") });
   undo.push(() => nagios.close());
   await nagios.update({ host: main.host, port: main.nagios });
@@ -210,7 +216,7 @@ async function startOwned(
     logger,
     closeManagement: async (force) => {
       await nagios.close();
-      await management.close(force);
+      await Promise.all([management.close(force), remote.close(force)]);
     },
     jobsWritten: () => core.jobsWritten(),
   });
@@ -265,6 +271,7 @@ async function startOwned(
       plainPart("the management socket", ({ after }) => management.limit(managementLimits(after.configuration.main))),
       nagiosPart(nagios),
       metricsPart(metrics),
+      remoteManagementPart(remote),
       plainPart("notifications", ({ after }) => notifications.update(after.configuration.main)),
       plainPart("what runs by itself", () => {
         verification.update();
@@ -318,21 +325,18 @@ function statusSources(
   };
 }
 
-function listen(
+/** Answers operators, wherever they ask, after a look at what they may do. */
+function operatorHandler(
   options: SupervisorOptions,
   core: Core,
   { checks, clearMetrics, commands, notifications, reloads, shutdown, sources, stopping }: Surroundings,
-): Promise<ManagementServer> {
-  const { clock, logger, masterKey } = options;
+): ManagementHandler {
+  const { clock } = options;
   const { servers, jobs, catalog } = core;
-  const { main } = options.configuration;
-  return createManagementServer({
-    socketPath: `${main.unixSocketDir}/${managementSocketName}`,
-    logger: logger.child("management"),
-    clock,
-    masterKeys: () => masterKey.recent(),
-    limits: managementLimits(main),
-    handle: commands.around(
+  // Not the level of the log: who changed what is written down however little else is.
+  const audit = createLogger(["audit"], "info", (record) => options.logSink.write(record));
+  return guardHandler(
+    commands.around(
       createHandler({
       servers,
       jobs,
@@ -353,6 +357,18 @@ function listen(
     }),
       (name) => servers.some((server) => server.name === name),
     ),
+    audit,
+  );
+}
+
+function listen({ clock, configuration: { main }, logger, masterKey }: SupervisorOptions, handle: ManagementHandler) {
+  return createManagementServer({
+    socketPath: `${main.unixSocketDir}/${managementSocketName}`,
+    logger: logger.child("management"),
+    clock,
+    masterKeys: () => masterKey.recent(),
+    limits: managementLimits(main),
+    handle,
   });
 }
 

@@ -24,6 +24,8 @@ export {
 export { generatePassword, longestGenerated } from "./password.ts";
 export {
   addUser,
+  changeRole,
+  decryptAdmins,
   decryptUsers,
   editUser,
   openUsersFile,
@@ -33,5 +35,6 @@ export {
   userNames,
   whileDirectoriesAreOurs,
   whileUsersFileIsOurs,
+  type Admin,
   type UsersFile,
 } from "./users-file.ts";

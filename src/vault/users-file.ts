@@ -1,7 +1,8 @@
 /**
  * The users and admins files, exchangeable with pgmoneta's: one `name:blob` a line, blob = base64 of
  * salt ‖ IV ‖ AES-256-GCM ciphertext ‖ tag under the master key, whatever `encryption` says; `#` and `;`
- * begin a comment. Lines that are not touched stay as they are.
+ * begin a comment. Lines that are not touched stay as they are. The role of an admin is sealed with the password
+ * (`sealed-entry.ts`).
  */
 import { open, readFile, realpath, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -11,6 +12,8 @@ import { decodeBase64 } from "./base64.ts";
 import { vaultErrors } from "./errors.ts";
 import { checkPassword } from "./password.ts";
 import { checkSealedFile, statIfThere } from "./permissions.ts";
+import { entryText, readEntryText, type SealedEntry } from "./sealed-entry.ts";
+import type { Role } from "../auth/index.ts";
 
 const cipher = "aes-256-gcm";
 /** Salt, IV and tag without any ciphertext. */
@@ -88,19 +91,49 @@ export async function readUsers(path: string, masterKey: MasterKey): Promise<Rea
 /** The same for a file that was opened before; with several keys, as there are during a rotation, any of them may open a line. */
 export function decryptUsers(file: UsersFile, masterKeys: MasterKey | readonly MasterKey[]): ReadonlyMap<string, string> {
   const keys = "material" in masterKeys ? [masterKeys] : masterKeys;
-  return new Map(file.entries.map((entry) => [entry.name, decryptEntry(file, entry, keys).password]));
+  return new Map(
+    file.entries.map((entry) => {
+      const { password, role } = readEntry(file, entry, keys);
+      if (role !== undefined)
+        throw damaged(file.path, entry.line, `${entry.name} has the role ${role}, and only a line of the admins file can have one`);
+      return [entry.name, password];
+    }),
+  );
+}
+
+/** Somebody who may log in to remote management. */
+export interface Admin {
+  readonly password: string;
+  readonly role: Role;
+}
+
+/** Names, passwords and roles of an admins file; a line without a role, as pgmoneta writes it, is that of an admin. */
+export function decryptAdmins(file: UsersFile, masterKeys: readonly MasterKey[]): ReadonlyMap<string, Admin> {
+  return new Map(
+    file.entries.map((entry) => {
+      const { password, role } = readEntry(file, entry, masterKeys);
+      return [entry.name, { password, role: role ?? "admin" }];
+    }),
+  );
+}
+
+function readEntry(file: UsersFile, entry: Entry, keys: readonly MasterKey[]): SealedEntry {
+  const read = readEntryText(decryptEntry(file, entry, keys).text);
+  if (read === undefined)
+    throw damaged(file.path, entry.line, `the line of ${entry.name} has a role that this version does not know`);
+  return read;
 }
 
 function decryptEntry(
   { path }: UsersFile,
   { name, blob, line }: Entry,
   keys: readonly MasterKey[],
-): { readonly password: string; readonly by: MasterKey } {
+): { readonly text: string; readonly by: MasterKey } {
   let failure: unknown;
   for (const by of keys) {
     try {
       const plain = openMessage(by, cipher, blob);
-      return { password: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plain), by };
+      return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(plain), by };
     } catch (error) {
       failure ??= error;
     }
@@ -116,9 +149,9 @@ export async function reencryptUsers(file: UsersFile, known: readonly MasterKey[
   const lines = [...file.lines];
   let changed = 0;
   for (const entry of file.entries) {
-    const { password, by } = decryptEntry(file, entry, [wanted, ...known]);
+    const { text, by } = decryptEntry(file, entry, [wanted, ...known]);
     if (by === wanted) continue;
-    lines[entry.line - 1] = entryLine(entry.name, password, wanted);
+    lines[entry.line - 1] = sealedLine(entry.name, text, wanted);
     changed += 1;
   }
   if (changed > 0) await save(file, lines);
@@ -134,9 +167,13 @@ function checkName(name: string): void {
     throw refuse("cannot stand in a line of the file");
 }
 
-function entryLine(name: string, password: string, masterKey: MasterKey): string {
-  checkPassword(password);
-  return `${name}:${sealMessage(masterKey, cipher, Buffer.from(password, "utf8")).toString("base64")}`;
+function sealedLine(name: string, text: string, masterKey: MasterKey): string {
+  return `${name}:${sealMessage(masterKey, cipher, Buffer.from(text, "utf8")).toString("base64")}`;
+}
+
+function entryLine(name: string, entry: SealedEntry, masterKey: MasterKey): string {
+  checkPassword(entry.password);
+  return sealedLine(name, entryText(entry), masterKey);
 }
 
 async function save(file: UsersFile, lines: readonly string[]): Promise<UsersFile> {
@@ -204,12 +241,13 @@ export async function addUser(
   name: string,
   password: string,
   masterKey: MasterKey,
+  role?: Role,
 ): Promise<UsersFile> {
   checkName(name);
   if (file.entries.some((entry) => entry.name === name)) {
     throw vaultErrors.userExists(`the user "${name}" is in "${file.path}" already`, { name, path: file.path });
   }
-  return save(file, [...file.lines, entryLine(name, password, masterKey)]);
+  return save(file, [...file.lines, entryLine(name, { password, role }, masterKey)]);
 }
 
 function entryOf(file: UsersFile, name: string): Entry {
@@ -219,15 +257,27 @@ function entryOf(file: UsersFile, name: string): Entry {
   return found;
 }
 
-/** Replaces the password of a user that is there (`USER_MISSING`). */
+/**
+ * Replaces the password of a user that is there (`USER_MISSING`), and the role if one is given. Otherwise the role stays:
+ * where the old line cannot be opened with this key, nobody knows what it was, and it has to be named.
+ */
 export async function editUser(
   file: UsersFile,
   name: string,
   password: string,
   masterKey: MasterKey,
+  role?: Role,
 ): Promise<UsersFile> {
-  const { line } = entryOf(file, name);
-  return save(file, file.lines.with(line - 1, entryLine(name, password, masterKey)));
+  const entry = entryOf(file, name);
+  const kept = role ?? readEntry(file, entry, [masterKey]).role;
+  return save(file, file.lines.with(entry.line - 1, entryLine(name, { password, role: kept }, masterKey)));
+}
+
+/** Gives a user that is there (`USER_MISSING`) another role; the password stays. */
+export async function changeRole(file: UsersFile, name: string, role: Role, masterKey: MasterKey): Promise<UsersFile> {
+  const entry = entryOf(file, name);
+  const { password } = readEntry(file, entry, [masterKey]);
+  return save(file, file.lines.with(entry.line - 1, entryLine(name, { password, role }, masterKey)));
 }
 
 /** Removes a user that is there (`USER_MISSING`). */

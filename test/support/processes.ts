@@ -12,6 +12,8 @@ export interface ProcessOptions {
   readonly unprivileged?: boolean;
   /** Bytes for its standard input; default: none at all. */
   readonly input?: string | Uint8Array;
+  /** More is going to be written: its standard input stays open. Default false. */
+  readonly keepInputOpen?: boolean;
 }
 
 export interface Finished {
@@ -30,6 +32,8 @@ export interface RunningProcess {
   /** Settles when the process has ended and its output is complete; never rejects. */
   readonly finished: Promise<Finished>;
   readonly isRunning: () => boolean;
+  /** To its standard input, where that was kept open. */
+  write(text: string): void;
   kill(signal?: NodeJS.Signals): void;
 }
 
@@ -47,7 +51,7 @@ export function startProcess(command: string, args: readonly string[], options: 
     child.stderr.on("data", (piece: Buffer) => output.stderr.push(piece));
     // A program that does not read its input may close it early: that is its own business.
     child.stdin.on("error", () => undefined);
-    child.stdin.end(options.input);
+    if (options.keepInputOpen !== true) child.stdin.end(options.input);
     const text = (pieces: Buffer[]): string => Buffer.concat(pieces).toString("utf8");
     let running = true;
     const finished = new Promise<Finished>((settle) => {
@@ -86,6 +90,7 @@ export function startProcess(command: string, args: readonly string[], options: 
         stderr: () => text(output.stderr),
         finished,
         isRunning: () => running,
+        write: (more) => void child.stdin.write(more),
         kill,
       });
     });

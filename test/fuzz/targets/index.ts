@@ -22,6 +22,7 @@ import {
   stateFilesTarget,
   walIndexTarget,
 } from "./repository.ts";
+import { remoteLoginTarget } from "./remote-login.ts";
 import { tarIntakeTarget } from "./tar-intake.ts";
 import { tarTarget } from "./tar.ts";
 import { walRecordsTarget } from "./wal-records.ts";
@@ -56,6 +57,7 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   managementDocumentTarget,
   managementFrameTarget,
   scramTarget,
+  remoteLoginTarget,
   ipcTarget,
   childOutputTarget,
   gzipTarget,

@@ -1,6 +1,7 @@
 import { PassThrough } from "node:stream";
 import { afterEach, describe, expect, test } from "vitest";
-import { createPrompt, type Prompt } from "../../../src/admin/prompt.ts";
+import { adminErrors } from "../../../src/admin/errors.ts";
+import { createPrompt, type Prompt } from "../../../src/common/index.ts";
 import { choosePassword, type PasswordOptions } from "../../../src/admin/password-source.ts";
 
 const modes: boolean[] = [];
@@ -19,7 +20,7 @@ function open(terminal: boolean): { readonly input: PassThrough; readonly prompt
     input,
     terminal ? { isTTY: true as const, setRawMode: (raw: boolean) => (modes.push(raw), input as never) } : {},
   );
-  prompt = createPrompt({ input: asTerminal, output: { write: (text) => (shown += text) } });
+  prompt = createPrompt({ input: asTerminal, output: { write: (text) => (shown += text) } }, adminErrors);
   return { input, prompt };
 }
 

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runCli } from "../../../src/cli/index.ts";
+import { cliErrors, runCli } from "../../../src/cli/index.ts";
 import type { Terminal } from "../../../src/cli/index.ts";
 import { systemClock } from "../../../src/common/index.ts";
 import { silentLogger } from "../../../src/log/index.ts";
@@ -85,6 +85,14 @@ interface Run {
   readonly stderr: string;
 }
 
+/** A terminal at which nobody sits. */
+const nobodyAnswers = {
+  ask: () => Promise.reject(cliErrors.noInput("the input ended")),
+  askSecret: () => Promise.reject(cliErrors.noInput("the input ended")),
+  interactive: false,
+  onInterrupt: () => () => undefined,
+} satisfies Partial<Terminal>;
+
 async function run(words: readonly string[], more: Partial<Terminal> & { readonly tty?: boolean } = {}): Promise<Run> {
   const written = { stdout: "", stderr: "" };
   const output = (name: "stdout" | "stderr") => ({
@@ -99,6 +107,7 @@ async function run(words: readonly string[], more: Partial<Terminal> & { readonl
     userId: 1000,
     homeDirectory: directory,
     clock: systemClock,
+    ...nobodyAnswers,
     interrupted: new AbortController().signal,
     version: "1.2.3",
     defaultDirectory: directory,
@@ -268,23 +277,6 @@ describe("moneta-cli", () => {
       [3, 3],
       [4, 0],
     ]);
-  });
-
-  it("says clearly that remote management is not there yet", async () => {
-    configure();
-    await startDaemon();
-    for (const words of [
-      ["-h", "db", "-p", "5002", "ping"],
-      ["-h", "db", "ping"],
-      ["-p", "5002", "ping"],
-    ]) {
-      const { status, stderr } = await run(words);
-      expect(status).toBe(11);
-      expect(stderr).toContain("remote management");
-    }
-    configure("host = db", "port = 5002");
-    expect((await run(["ping"])).status).toBe(11);
-    expect(requests).toEqual([]);
   });
 
   it("says where it looked when it cannot tell where the daemon listens", async () => {

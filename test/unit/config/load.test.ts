@@ -283,6 +283,33 @@ describe("a server that follows another one", () => {
   });
 });
 
+describe("remote management", () => {
+  const at = (host: string, more: string): string => file(more).replace("host = localhost", `host = ${host}`);
+
+  test("that others can reach needs TLS, unless clear text is allowed by name", async () => {
+    for (const host of ["*", "0.0.0.0", "db.example.org", "127.0.0.1.example.org"]) {
+      expect((await refusal(at(host, "management = 5001"))).join()).toMatch(/^pgmoneta\.conf:5: management: expected tls = on/);
+      expect((await load(at(host, "management = 5001\ntls_required = off"))).configuration.main.tlsRequired).toBe(false);
+      expect((await load(at(host, "management = 0"))).configuration.main.tlsRequired).toBe(true);
+    }
+    for (const host of ["localhost", "127.0.0.1", "127.8.0.1", "::1"]) {
+      expect((await load(at(host, "management = 5001"))).configuration.main.tlsRequired).toBe(false);
+      expect((await refusal(at(host, "management = 5001\ntls_required = on"))).join()).toMatch(/^pgmoneta\.conf:6: tls_required: expected tls = on/);
+    }
+  });
+
+  test("with TLS needs files that are there, and a key that nobody else can read", async () => {
+    expect((await refusal(at("*", "management = 5001\ntls = on"))).join()).toMatch(/tls: expected tls_cert_file and tls_key_file/);
+    const files = `tls_cert_file = ${root}/c\ntls_key_file = ${root}/k`;
+    expect(await refusal(at("*", `management = 5001\ntls = on\n${files}`))).toHaveLength(2);
+    await writeFile(join(root, "c"), "");
+    await writeFile(join(root, "k"), "", { mode: 0o644 });
+    expect((await refusal(at("*", `management = 5001\ntls = on\n${files}`))).join()).toMatch(/tls_key_file: expected a private key with mode 0600/);
+    await chmod(join(root, "k"), 0o600);
+    expect((await load(at("*", `management = 5001\ntls = on\n${files}`))).configuration.main.tlsRequired).toBe(true);
+  });
+});
+
 describe("features that are not there", () => {
   test.each([
     ["storage_engine = s3", ""],

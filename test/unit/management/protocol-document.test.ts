@@ -14,6 +14,8 @@ describe("doc/PROTOCOL.md", () => {
     const row = document.split("\n").find((line) => line.startsWith(`| ${spec.number} | ${name} |`));
     expect(row).toBeDefined();
     expect(row?.split("|")[3]?.trim()).toBe(fields.join(" "));
+    const roleRow = document.split("\n").find((line) => line.startsWith(`| ${spec.role} | `));
+    expect(roleRow?.split("|")[2]?.split(";")[0]?.trim().split(", ")).toContain(name);
     expect(row?.includes("not available yet")).toBe(!spec.available);
     expect(/\bjob\b/.test(row ?? "")).toBe(spec.job && spec.available);
   });

@@ -2,14 +2,17 @@ import { createCipheriv, createDecipheriv, pbkdf2Sync, randomBytes } from "node:
 import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { MasterKey } from "../../../src/encryption/index.ts";
+import { sealMessage, type MasterKey } from "../../../src/encryption/index.ts";
 import {
   addUser,
+  changeRole,
   createMasterKey,
+  decryptAdmins,
   editUser,
   openUsersFile,
   readMasterKey,
   readUsers,
+  reencryptUsers,
   removeUser,
   userNames,
 } from "../../../src/vault/index.ts";
@@ -180,4 +183,36 @@ test("a file that is not there has no users", async () => {
   const file = await openUsersFile(path);
   expect(file.exists).toBe(false);
   expect(userNames(file)).toEqual([]);
+});
+
+describe("roles of admins", () => {
+  const admins = async () => Object.fromEntries(decryptAdmins(await openUsersFile(path), [masterKey]));
+
+  test("are kept with the password, changed alone, kept by a change of the password, and pgmoneta's lines are those of admins", async () => {
+    await addUser(await openUsersFile(path), "vera", "a", masterKey, "viewer");
+    await add("alice", "b");
+    expect(await admins()).toEqual({ vera: { password: "a", role: "viewer" }, alice: { password: "b", role: "admin" } });
+    await editUser(await openUsersFile(path), "vera", "c", masterKey);
+    await changeRole(await openUsersFile(path), "alice", "operator", masterKey);
+    expect(await admins()).toEqual({ vera: { password: "c", role: "viewer" }, alice: { password: "b", role: "operator" } });
+    await editUser(await openUsersFile(path), "vera", "d", masterKey, "operator");
+    // An admin without limits is written as pgmoneta writes it.
+    await changeRole(await openUsersFile(path), "alice", "admin", masterKey);
+    expect((await readUsers(path, masterKey).catch((error: unknown) => error)) as object).toMatchObject({ code: "USERS_FILE_DAMAGED", details: { line: 1 } });
+    await removeUser(await openUsersFile(path), "vera");
+    expect(Object.fromEntries(await readUsers(path, masterKey))).toEqual({ alice: "b" });
+  });
+
+  test("that this version does not know give no rights at all", async () => {
+    const sealed = sealMessage(masterKey, "aes-256-gcm", Buffer.from("\nrole=emperor\nsecret")).toString("base64");
+    await write(`nero:${sealed}\n`);
+    await expect(admins()).rejects.toMatchObject({ code: "USERS_FILE_DAMAGED" });
+  });
+
+  test("outlive another master key", async () => {
+    await addUser(await openUsersFile(path), "vera", "a", masterKey, "viewer");
+    const next = { ...masterKey, material: Buffer.alloc(64, 3) };
+    expect(await reencryptUsers(await openUsersFile(path), [masterKey], next)).toBe(1);
+    expect(decryptAdmins(await openUsersFile(path), [next]).get("vera")).toEqual({ password: "a", role: "viewer" });
+  });
 });

@@ -1,6 +1,6 @@
 /** Questions at a terminal, secrets without echo; where standard input is no terminal, answers are its lines. */
 import type { ReadStream } from "node:tty";
-import { adminErrors } from "./errors.ts";
+import type { ErrorFactory } from "./moneta-error.ts";
 
 /** Where answers come from and questions go. */
 export interface PromptStreams {
@@ -8,6 +8,12 @@ export interface PromptStreams {
   readonly input: NodeJS.ReadableStream & Partial<Pick<ReadStream, "isTTY" | "setRawMode">>;
   /** Not standard output: that is for the result. */
   readonly output: { write(text: string): unknown };
+}
+
+/** What a question that gets no answer ends with; each program has its own words for it. */
+export interface PromptErrors {
+  readonly interrupted: ErrorFactory;
+  readonly noInput: ErrorFactory;
 }
 
 export interface Prompt {
@@ -23,7 +29,7 @@ const endOfText = "\u0003";
 const endOfTransmission = "\u0004";
 
 /** Creates the prompt; nothing is read before the first question. */
-export function createPrompt({ input, output }: PromptStreams): Prompt {
+export function createPrompt({ input, output }: PromptStreams, errors: PromptErrors): Prompt {
   const terminal = input.isTTY === true && input.setRawMode !== undefined;
   /** What arrived and belongs to the next answer: pasted or piped text comes in one piece. */
   let pending = "";
@@ -64,8 +70,8 @@ export function createPrompt({ input, output }: PromptStreams): Prompt {
           return answer;
         }
         if (!terminal) answer += character;
-        else if (character === endOfText) throw adminErrors.interrupted("interrupted");
-        else if (character === endOfTransmission && answer === "") throw adminErrors.noInput("the input ended");
+        else if (character === endOfText) throw errors.interrupted("interrupted");
+        else if (character === endOfTransmission && answer === "") throw errors.noInput("the input ended");
         else if (character === "\u007f" || character === "\b") {
           const kept = [...answer].slice(0, -1).join("");
           if (!secret && kept !== answer) output.write("\b \b");
@@ -77,7 +83,7 @@ export function createPrompt({ input, output }: PromptStreams): Prompt {
       }
       if (ended) {
         if (answer !== "") return answer;
-        throw adminErrors.noInput("the input ended", {}, failure);
+        throw errors.noInput("the input ended", {}, failure);
       }
       await new Promise<void>((resolve) => {
         wake = resolve;
