@@ -1,8 +1,9 @@
 /** How long the system takes to make WAL durable, counted in the server's record as it happens. */
 import type { Clock } from "../common/index.ts";
-import { flushBounds, flushBuckets } from "../state/index.ts";
+import { flushBounds, flushBuckets, type openStateWriter } from "../state/index.ts";
 import { systemSegmentCalls, type SegmentCalls } from "../wal/index.ts";
-import type { ReceiverEnvironment } from "./receive.ts";
+
+type ServerRecord = ReturnType<ReturnType<typeof openStateWriter>["server"]>;
 
 /** The bucket of a duration. */
 export function flushBucket(seconds: number): (typeof flushBuckets)[number] {
@@ -11,7 +12,7 @@ export function flushBucket(seconds: number): (typeof flushBuckets)[number] {
 }
 
 /** The calls of the system, of which each sync is timed; also one that fails took its time. */
-export function timedCalls(record: Pick<ReceiverEnvironment["record"], "add">, clock: Pick<Clock, "monotonic">): SegmentCalls {
+export function timedCalls(record: Pick<ServerRecord, "add">, clock: Pick<Clock, "monotonic">): SegmentCalls {
   return {
     ...systemSegmentCalls,
     datasync(fd) {
