@@ -304,7 +304,7 @@ describe("a backup that pgmoneta took", () => {
       const before = (await catalog.find(second.label)).storedBytes;
       if (way === "delete") {
         await catalog.setKeep(first.label, true);
-        const environment = { server: { name: "primary" }, storage, logger: silentLogger, signal: new AbortController().signal, progress: () => undefined, settled: () => undefined };
+        const environment = { server: { name: "primary" }, storage, logger: silentLogger, signal: new AbortController().signal, progress: () => undefined, settled: () => undefined, hooks: { around: (_: string, __: unknown, work: () => Promise<unknown>) => work() } };
         const remove = (force: boolean) => deleteBackup({ command: "delete", backup: first.label, force }, environment as unknown as JobEnvironment);
         await expect(remove(false)).rejects.toMatchObject({ code: "BACKUP_RETAINED" });
         await remove(true);
@@ -327,7 +327,7 @@ describe("a backup that pgmoneta took", () => {
   it("goes while the one that has links into it is being restored and verified, and neither is disturbed", async () => {
     const root = await lay({ compression: "zstd", encryption: "none" }, true);
     const storage = openLocalStorage(root);
-    const environment = { server: { name: "primary" }, storage, logger: silentLogger, signal: new AbortController().signal, progress: () => undefined, settled: () => undefined };
+    const environment = { server: { name: "primary" }, storage, logger: silentLogger, signal: new AbortController().signal, progress: () => undefined, settled: () => undefined, hooks: { around: (_: string, __: unknown, work: () => Promise<unknown>) => work() } };
     let removal: Promise<unknown> | undefined;
     let verification: Promise<VerifyReport> | undefined;
     const { plan } = await restore(optionsFor(root, { position: "immediate", backup: second.label }), {
