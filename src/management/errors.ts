@@ -120,7 +120,7 @@ export const managementErrors = defineErrors({
     code: "REMOTE_LOGIN_REFUSED",
     exit: 15,
     retryable: false,
-    hint: "Check name and password against the admins file of the daemon (`moneta-admin -f <admins file> user ls`); the daemon reads it when it starts. Its log says more than it tells a stranger.",
+    hint: "Check name and password against the admins file of the daemon (`moneta-admin -f <admins file> user ls`); the daemon reads it at its start and by `conf reload`. Its log says more than it tells a stranger.",
   },
   loginDelayed: {
     code: "REMOTE_LOGIN_DELAYED",
