@@ -55,6 +55,8 @@ export interface DrillOptions {
   readonly workers: number;
   /** Version of Moneta. */
   readonly writer: string;
+  /** Id of the key that the report will be signed with; null when it will not be. */
+  readonly signer: string | null;
 }
 
 export type DrillPhase = "restore" | "replay" | "check" | "cleanup";

@@ -211,6 +211,7 @@ function reportOf(
     version: 1,
     id: `${stamp}-${plan?.label ?? "none"}`,
     writer: `moneta ${options.writer}`,
+    signer: options.signer,
     server: options.server,
     outcome: failure === null ? "proven" : "failed",
     started: iso(times.started),

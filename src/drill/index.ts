@@ -4,4 +4,5 @@ export { drill } from "./drill.ts";
 export type { DrillDependencies, DrillOptions, DrillPhase, DrillPlan, DrillRestore } from "./drill-options.ts";
 export { formatReport, type DrillCheckResult, type DrillReport } from "./report.ts";
 export { formatReportPage } from "./report-page.ts";
+export { createReportSigner, type ReportSigner } from "./sign-report.ts";
 export { hasScratch, removeLeftovers } from "./scratch.ts";

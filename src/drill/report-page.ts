@@ -33,7 +33,7 @@ export function formatReportPage(report: DrillReport): string {
     report.serverLog === ""
       ? ""
       : `<section><h2>Log of the drilled server</h2>${outputBlock("The end of it", report.serverLog)}</section>`,
-    `<footer>${escaped(report.writer)} · report ${escaped(report.id)}</footer>`,
+    `<footer>${escaped(report.writer)} · report ${escaped(report.id)} · ${report.signer === null ? "not signed" : `signed by ${escaped(report.signer)}`}</footer>`,
     "</main>",
     "</body>",
     "</html>",

@@ -19,6 +19,8 @@ export interface DrillReport {
   readonly version: 1;
   readonly id: string;
   readonly writer: string;
+  /** Id of the key that signed this report; null when it is not signed. */
+  readonly signer: string | null;
   readonly server: string;
   readonly outcome: "proven" | "failed";
   readonly started: string;

@@ -1,5 +1,7 @@
 /** `drill`: a restore into scratch space and its proof; what was found is recorded, whatever it is. */
+import { messageOf } from "../common/index.ts";
 import {
+  createReportSigner,
   drill,
   drillErrors,
   formatReport,
@@ -7,6 +9,7 @@ import {
   type DrillPhase,
   type DrillReport,
   type DrillRestore,
+  type ReportSigner,
 } from "../drill/index.ts";
 import type { JobResult, JsonValue } from "../ipc/index.ts";
 import { parseLsn } from "../postgres/index.ts";
@@ -18,6 +21,7 @@ import {
   type DrillRecord,
 } from "../repository/index.ts";
 import { restore, restoreErrors, type RestorePlan } from "../restore/index.ts";
+import { masterKeySource } from "../vault/index.ts";
 import type { JobEnvironment, JobHandler, RequestOf } from "./job.ts";
 import { restoreOptions, restorePhases } from "./restore.ts";
 
@@ -80,8 +84,21 @@ function planOf(plan: RestorePlan): Parameters<Parameters<DrillRestore>[1]>[0] {
   };
 }
 
+/** A drill proves what it proves, also where nobody can sign what it says. */
+async function signerOf({ logger, repository, secrets }: JobEnvironment): Promise<ReportSigner | undefined> {
+  const { masterKey } = secrets;
+  const known = masterKey === undefined ? undefined : { material: Buffer.from(masterKey, "base64") };
+  try {
+    return createReportSigner((await masterKeySource(repository.masterKeyFile, known).read()).current);
+  } catch (error) {
+    logger.info(`the report of the drill is not signed: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
 export const drillBackup: JobHandler<"drill"> = async (request, environment) => {
   const { clock, logger, progress, server, serverConfiguration, signal, storage, version } = environment;
+  const signer = await signerOf(environment);
   const report = await drill(
     {
       server: server.name,
@@ -95,6 +112,7 @@ export const drillBackup: JobHandler<"drill"> = async (request, environment) => 
       knownUsers: [server.connection.user],
       workers: Math.max(1, serverConfiguration().workers),
       writer: version,
+      signer: signer?.id ?? null,
     },
     {
       restore: restoring(request, environment),
@@ -108,10 +126,14 @@ export const drillBackup: JobHandler<"drill"> = async (request, environment) => 
       phase: (phase) => progress({ phase: phases[phase] }),
     },
   );
+  const html = formatReportPage(report);
+  const json = formatReport(report);
+  const signed =
+    signer === undefined ? undefined : { by: signer.id, publicKey: signer.publicKey, json: signer.sign(json), html: signer.sign(html) };
   const records = openDrillRecords(storage, server.name, (path) =>
     logger.warn(`the history of drills was damaged, it is kept as "${path}" and begins anew`),
   );
-  await records.add(recordOf(report), { json: formatReport(report), html: formatReportPage(report) });
+  await records.add(recordOf(report), { json, html, signed });
   return resultOf(report, environment);
 };
 

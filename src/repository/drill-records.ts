@@ -37,7 +37,11 @@ export interface DrillRecord {
 export interface DrillReports {
   readonly json: string;
   readonly html: string;
+  /** Of the bytes of both, and the public key to check them with; undefined where there was no key to sign with. */
+  readonly signed?: { readonly by: string; readonly publicKey: string; readonly json: Uint8Array; readonly html: Uint8Array } | undefined;
 }
+
+const forms = ["json", "html"] as const;
 
 export interface DrillRecords {
   /** From the oldest on; a file that cannot be understood is kept aside, and the history begins anew. */
@@ -85,17 +89,24 @@ export function openDrillRecords(
       const text = await textOf();
       return text === undefined ? [] : recordsIn(text);
     },
-    async add(record, { json, html }) {
+    async add(record, reports) {
+      const { signed } = reports;
       const records = [...(await list()), record];
       await storage.makeDirectory(layout.drills);
-      await storage.replaceFile(layout.drillReport(record.id, "json"), json);
-      await storage.replaceFile(layout.drillReport(record.id, "html"), html);
+      if (signed !== undefined) await storage.replaceFile(layout.drillSigner(signed.by), signed.publicKey);
+      for (const form of forms) {
+        await storage.replaceFile(layout.drillReport(record.id, form), reports[form]);
+        if (signed !== undefined) await storage.replaceFile(layout.drillSignature(record.id, form), signed[form]);
+      }
       const best = newestProven(records);
       const old = records.slice(0, -kept).filter((one) => one !== best);
       const stay = records.filter((one) => !old.includes(one));
       await storage.replaceFile(path, `${formatChecked({ version: 1, drills: stay })}\n`);
       for (const { id } of old) {
-        for (const form of ["json", "html"] as const) await storage.removeFile(layout.drillReport(id, form));
+        for (const form of forms) {
+          await storage.removeFile(layout.drillReport(id, form));
+          await storage.removeFile(layout.drillSignature(id, form));
+        }
       }
     },
   };

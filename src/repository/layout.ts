@@ -71,6 +71,10 @@ export interface ServerLayout {
   /** Directory of their reports. */
   readonly drills: string;
   drillReport(id: string, form: "json" | "html"): string;
+  /** Signature of a report. */
+  drillSignature(id: string, form: "json" | "html"): string;
+  /** The public key that signatures are checked with. */
+  drillSigner(id: string): string;
   /** What ran by itself; see `ScheduleRecords`. */
   readonly schedule: string;
   /** Jobs that have no outcome yet; see `JobJournal`. */
@@ -133,6 +137,8 @@ export function serverLayout(server: string, lineage?: string): ServerLayout {
     drills: `${directory}/drills`,
     schedule: `${directory}/schedule.json`,
     drillReport: (id, form) => `${directory}/drills/${plainName(id, "the name of a report")}.${form}`,
+    drillSignature: (id, form) => `${directory}/drills/${plainName(id, "the name of a report")}.${form}.sig`,
+    drillSigner: (id) => `${directory}/drills/signer-${plainName(id, "the id of a key")}.pem`,
     jobs: `${directory}/jobs.json`,
     verified: `${directory}/verified.json`,
     keys,

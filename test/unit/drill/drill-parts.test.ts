@@ -108,6 +108,7 @@ it("a page shows what came from outside as text, and calls nothing proven that f
     version: 1,
     id: "20261130000000-20261129000000",
     writer: "moneta 0.1.0",
+    signer: "0123456789abcdef",
     server: "<b>primary</b>",
     outcome: "failed",
     started: "2026-11-30T00:00:00.000Z",
