@@ -44,7 +44,7 @@ afterAll(async () => {
 
 /** Which connection it is; empty while there is none. */
 const walsender = async (cluster: Cluster, slot: string): Promise<string> =>
-  (await cluster.sql(`SELECT pid, backend_start FROM pg_stat_replication WHERE application_name = '${slot}' AND state = 'streaming'`)).join();
+  (await cluster.sql(`SELECT pid, backend_start FROM pg_stat_replication WHERE application_name = '${slot}'`)).join();
 
 const section = (name: string, cluster: Cluster, more = ""): string =>
   `\n[${name}]\nhost = ${cluster.socketDir}\nport = ${cluster.port}\nuser = moneta\nwal_slot = moneta_${name}\n${more}`;
@@ -226,7 +226,7 @@ describe("setting a key", () => {
     await ask(daemon, "conf", "set", "log_format", "json");
     await waitFor("lines are there", () => readFileSync(path, "utf8").includes("log_format: text → json"));
     const lines = readFileSync(path, "utf8").trim().split("\n");
-    expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ message: expect.stringContaining("text → json") as string });
+    expect(JSON.parse(lines.find((line) => line.includes("text → json")) ?? "{}")).toMatchObject({ message: expect.stringContaining("text → json") as string });
     await ask(daemon, "conf", "reload");
     expect([await get("log_type"), await get("log_format")]).toEqual(["console", "text"]);
   });
