@@ -12,9 +12,8 @@ const suite = process.env["MONETA_TEST_SUITE"] ?? "all";
 /** The tree may be readable only, so that caches go to the temporary directory; the suites belong to different users. */
 const temporary = process.env["TMPDIR"] ?? "/tmp";
 
-/** Tests that look at what belongs to a whole process: its memory, its descriptors, its environment. */
+/** Unit tests that look at what belongs to a whole process: its memory, its descriptors, its environment. */
 const alone = [
-  "test/interop/decompressors.test.ts",
   "test/unit/**/*memory*.test.ts",
   "test/unit/{common/filesystem-sync,compression/lz4-pool,fuzz/regression,log/strftime,restore/filesystems}.test.ts",
   "test/unit/{postgres/backup-manifest,repository/chunk-index}.test.ts",
@@ -36,10 +35,11 @@ export default defineConfig({
     testTimeout: 240_000,
     hookTimeout: 240_000,
     teardownTimeout: 20_000,
-    // A process and its modules for each file took more than a second, and a third of what unit tests took.
     projects: [
-      { extends: true, test: { name: "shared process", isolate: false, include: [all], exclude: [...elsewhere, ...alone] } },
-      { extends: true, test: { name: "own process", include: suite === "root" ? [] : alone } },
+      { extends: true, test: { name: "own process", include: [all], exclude: [...elsewhere, "test/unit/**"] } },
+      { extends: true, test: { name: "unit, own process", include: suite === "root" ? [] : alone } },
+      // A third of what these cost was a process and the modules for each of them.
+      { extends: true, test: { name: "unit", isolate: false, include: suite === "root" ? [] : ["test/unit/**/*.test.ts"], exclude: [...elsewhere, ...alone] } },
     ],
   },
 });

@@ -17,7 +17,7 @@ export class RealServersFirst extends BaseSequencer {
     };
     const size = ({ moduleId }: TestSpecification): number => statSync(moduleId).size;
     // What shares a process stands together: one that does not would end it.
-    const isolated = ({ project }: TestSpecification): number => Number(project.config.isolate);
-    return Promise.resolve([...specifications].sort((a, b) => isolated(a) - isolated(b) || place(a) - place(b) || size(b) - size(a)));
+    const isolated = ({ project }: TestSpecification): number => Number(!project.config.isolate);
+    return Promise.resolve([...specifications].sort((a, b) => place(a) - place(b) || isolated(a) - isolated(b) || size(b) - size(a)));
   }
 }
