@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
@@ -19,8 +20,13 @@ const alone = [
   "test/unit/{postgres/backup-manifest,repository/chunk-index}.test.ts",
 ];
 
+/** The long scenarios come by turns: "0" and "1" are a half each, every second file. */
+const turn = process.env["MONETA_TEST_TURN"] ?? "all";
+const scenarios = (readdirSync("test/system", { recursive: true }) as string[]).filter((name) => name.endsWith(".test.ts")).sort();
+const notNow = turn === "all" ? [] : scenarios.filter((_, index) => index % 2 !== Number(turn)).map((name) => `test/system/${name}`);
+
 const all = suite === "root" ? "test/root/**/*.test.ts" : "test/**/*.test.ts";
-const elsewhere = [...configDefaults.exclude, ...(suite === "main" ? ["test/root/**"] : [])];
+const elsewhere = [...configDefaults.exclude, ...(suite === "main" ? ["test/root/**"] : []), ...notNow];
 
 /** Unit and conformance tests are quick; integration, system and interop start real servers and take their time. */
 export default defineConfig({

@@ -3,7 +3,8 @@
  * Runs the tests, from a fresh clone as well: installs what is missing, compiles, checks types and style, starts
  * vitest, and adds up. As root everything that root must not do runs as nobody, and test/root as root.
  *
- *   node scripts/test.mjs                     everything
+ *   node scripts/test.mjs                     everything, of the long scenarios in test/system one half: see test/turn.mjs
+ *   --all                                     all of those too
  *   node scripts/test.mjs test/unit/postgres  only these, quickly (no type check, no lint)
  *   --no-skips                                skipped tests count as failed
  *   -t <pattern>                              only tests whose name matches
@@ -20,14 +21,16 @@ import { prepareOrdinaryRun } from "./setup/ordinary-user.mjs";
 import { runCommand } from "./setup/run-command.mjs";
 import { prepareMemory } from "./test/memory.mjs";
 import { summarise } from "./test/summary.mjs";
+import { turnOf } from "./test/turn.mjs";
 
 const root = join(import.meta.dirname, "..");
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { "no-skips": { type: "boolean", default: false }, testNamePattern: { type: "string", short: "t" } },
+  options: { all: { type: "boolean", default: false }, "no-skips": { type: "boolean", default: false }, testNamePattern: { type: "string", short: "t" } },
 });
 const paths = positionals.map((path) => relative(root, resolve(path)) || ".");
 const everything = paths.length === 0 && options.testNamePattern === undefined;
+const turn = turnOf(root, options.all || !everything);
 const isRoot = process.getuid?.() === 0;
 const results = [];
 const children = new Set();
@@ -55,6 +58,7 @@ try {
   // Side by side: much of test/root waits, and each check keeps one core busy at most.
   await together(everything ? checkSources() : undefined, ...runSuites());
   if (everything) reportLeftovers();
+  if (turn !== "all") console.log(`half ${turn} of the scenarios in test/system was run; npm test -- --all runs both`);
 } catch (error) {
   // Whatever stops the run is a failure that the last line must tell.
   results.push({ tests: [], errors: [error.message] });
@@ -116,7 +120,7 @@ async function vitest(suite, where, filters) {
   const args = [join(where.root, "node_modules", "vitest", "vitest.mjs"), "run", "--configLoader=runner", ...filters];
   args.push("--reporter=default", "--reporter=./scripts/test/result-file.mjs", "--passWithNoTests");
   if (options.testNamePattern !== undefined) args.push("-t", options.testNamePattern);
-  const env = { ...where.env, MONETA_TEST_SUITE: isRoot ? suite : "all", MONETA_TEST_RESULTS: resultFile, MONETA_TEST_MEMORY: memory.path };
+  const env = { ...where.env, MONETA_TEST_SUITE: isRoot ? suite : "all", MONETA_TEST_RESULTS: resultFile, MONETA_TEST_MEMORY: memory.path, MONETA_TEST_TURN: turn };
   // Costs each start of Node 20 some 50 ms, and a run starts more than a thousand; no test speaks to the world.
   env.NODE_EXTRA_CA_CERTS = undefined;
   env.MONETA_TEST_CACHE = everything ? join(run.scratch, "t") : undefined;

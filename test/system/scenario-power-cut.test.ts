@@ -26,7 +26,7 @@ import { ask, serverStatus } from "./daemon-observation.ts";
 
 const segmentSize = 1024 * 1024;
 /** More of them by MONETA_INSTANTS. */
-const cuts = countFromEnvironment("MONETA_INSTANTS", 60);
+const cuts = countFromEnvironment("MONETA_INSTANTS", 40);
 /** The daemon is started on so many of the disks. */
 const starts = Math.ceil(cuts / 20);
 const chance = chanceFrom(process.env["MONETA_SEED"]);

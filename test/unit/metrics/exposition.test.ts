@@ -18,7 +18,7 @@ const full = daemon([
 
 describe("an exposition", () => {
   it("has every family of pgmoneta's with its name and labels, as a scrape of pgmoneta shows them", () => {
-    const captured = readFileSync(join(import.meta.dirname, "../../fixtures/pgmoneta-captures/metrics.txt"), "utf8");
+    const captured = readFileSync(join(import.meta.dirname, "../../fixtures/pgmoneta-scrape.txt"), "utf8");
     const theirs = new Map<string, string>();
     for (const line of captured.split("\n")) {
       const [, name, labels = ""] = /^(\w+)(?:\{(.*)\})? \S+$/.exec(line) ?? [];
