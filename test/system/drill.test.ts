@@ -1,12 +1,12 @@
 /** Drills and schedules of the built daemon: a backup is proven, found wanting, and taken by itself. */
 import { readdirSync, readlinkSync } from "node:fs";
-import { mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
 import { insertMarkers } from "../support/marker-table.ts";
 import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
-import { isAlive, signalPid } from "../support/processes.ts";
+import { isAlive, runOrFail, signalPid } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { giveToUnprivileged } from "../support/unprivileged-user.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -115,6 +115,15 @@ it("a drill proves a backup up to its last transaction, writes it down, and leav
   expect(report).toMatchObject({ outcome: "proven", server: "primary", failure: null });
   const page = await readFile(String(proven["Page"]), "utf8");
   expect(page).toContain("<h2>Proven</h2>");
+  // Both are signed, in the eyes of OpenSSL.
+  const key = join(dirname(String(proven["Page"])), `signer-${String(report["signer"])}.pem`);
+  for (const path of [String(proven["Report"]), String(proven["Page"])]) {
+    expect(await runOrFail("openssl", ["pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin", "-in", path, "-sigfile", `${path}.sig`])).toContain("Verified Successfully");
+  }
+  const changed = join(workspace, "changed.json");
+  await writeFile(changed, (await readFile(String(proven["Report"]), "utf8")).replace('"proven"', '"Proven"'));
+  await expect(runOrFail("openssl", ["pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin", "-in", changed, "-sigfile", `${String(proven["Report"])}.sig`])).rejects.toThrow();
+  await rm(changed);
   // It needs nothing else: no address, no script.
   expect(page).not.toMatch(/https?:|<script|src=|@import|url\(/);
 
