@@ -20,10 +20,15 @@ const alone = [
   "test/unit/{postgres/backup-manifest,repository/chunk-index}.test.ts",
 ];
 
-/** The long scenarios come by turns: "0" and "1" are a half each, every second file. */
+/** What starts daemons and servers comes by turns: "0" and "1" are a half each, every second file. */
 const turn = process.env["MONETA_TEST_TURN"] ?? "all";
-const scenarios = (readdirSync("test/system", { recursive: true }) as string[]).filter((name) => name.endsWith(".test.ts")).sort();
-const notNow = turn === "all" ? [] : scenarios.filter((_, index) => index % 2 !== Number(turn)).map((name) => `test/system/${name}`);
+const halfOf = (folder: string): string[] =>
+  (readdirSync(folder, { recursive: true }) as string[])
+    .filter((name) => name.endsWith(".test.ts"))
+    .sort()
+    .filter((_, index) => index % 2 !== Number(turn))
+    .map((name) => `${folder}/${name}`);
+const notNow = turn === "all" ? [] : ["test/system", "test/integration"].flatMap(halfOf);
 
 const all = suite === "root" ? "test/root/**/*.test.ts" : "test/**/*.test.ts";
 const elsewhere = [...configDefaults.exclude, ...(suite === "main" ? ["test/root/**"] : []), ...notNow];

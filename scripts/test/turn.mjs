@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 
 /**
- * Which half of the long scenarios (test/system) this run takes: "0" or "1" by the commit, so that one commit always gets the same
+ * Which half of what starts daemons and servers (test/system, test/integration) this run takes: "0" or "1" by the commit, so that one commit always gets the same
  * and all of them come round within a few; "all" when that was asked for. Everything together takes half an hour on two cores.
  */
 export function turnOf(root, all) {
