@@ -1,4 +1,5 @@
 /** Notifications by e-mail, through an SMTP server. Loaded only where it is configured. */
+import type * as nodemailer from "nodemailer";
 import { readFile } from "node:fs/promises";
 import { messageOf } from "../common/index.ts";
 import { notifyErrors } from "./errors.ts";
@@ -17,7 +18,8 @@ export interface MailSettings {
   readonly timeLimitMs: number;
 }
 
-type Nodemailer = typeof import("nodemailer");
+/** Loaded when the first mail is to be sent: its types alone cost nothing. */
+type Nodemailer = typeof nodemailer;
 
 async function loadNodemailer(): Promise<Nodemailer> {
   try {

@@ -51,7 +51,7 @@ export function createJobCounts(): JobCounts {
       if (stage !== undefined) add(stage, bytes);
       if (job.command !== "retention" || outcome.state !== "succeeded") return;
       const { decisions, removedWal } = outcome.result.facts;
-      if (Array.isArray(decisions)) removed.backups += decisions.filter((one) => fieldOf(one, "keep") === false).length;
+      if (Array.isArray(decisions)) removed.backups += decisions.filter((one: JsonValue) => fieldOf(one, "keep") === false).length;
       removed.walFiles += Number(fieldOf(removedWal, "files") ?? 0);
       removed.walBytes += Number(fieldOf(removedWal, "bytes") ?? 0);
     },

@@ -307,12 +307,13 @@ interface Surroundings {
 /** What status and metrics are made of. */
 function statusSources(
   { clock, version }: SupervisorOptions,
-  { configuration, jobs, catalog }: Core,
+  core: Core,
   space: SpaceMonitor,
   verification: VerificationSchedule,
 ): StatusSources {
+  const { jobs, catalog } = core;
   return {
-    main: () => configuration().main,
+    main: () => core.configuration().main,
     version,
     now: () => clock.now(),
     entries: (name) => catalog.entries(name),

@@ -8,7 +8,7 @@ import { flushBucket, timedCalls } from "../../../src/receiver/flush-times.ts";
 import { createSegment, flushBounds, flushBuckets, openStateWriter } from "../../../src/state/index.ts";
 import { createCommandCounts } from "../../../src/supervisor/command-counts.ts";
 import { createJobCounts } from "../../../src/supervisor/job-counts.ts";
-import type { Job, JobOutcome } from "../../../src/supervisor/job.ts";
+import type { Job } from "../../../src/supervisor/job.ts";
 import { countLines } from "../../../src/supervisor/line-counts.ts";
 import { whyNotReady } from "../../../src/supervisor/metrics-sources.ts";
 import { measureProcess } from "../../../src/supervisor/process-facts.ts";
@@ -75,7 +75,7 @@ describe("counts", () => {
     const facts = { decisions, removedWal: { files: 4, bytes: 5 } };
     counts.note(job("retention"), { state: "succeeded", result: { label: null, notes: [], facts } }, 0);
     counts.note(job("retention"), { state: "succeeded", result: { label: null, notes: [], facts: { decisions: null, removedWal: 3 } } }, 0);
-    counts.note(job("restore"), { state: "failed", error: supervisorErrors.jobDied("x") } as JobOutcome, 77);
+    counts.note(job("restore"), { state: "failed", error: supervisorErrors.jobDied("x") }, 77);
     expect(counts.removed()).toEqual({ backups: 2, walFiles: 4, walBytes: 5 });
     expect(counts.stages()).toMatchObject({ restore: 77 });
     expect(counts.ended().find(({ command }) => command === "restore")).toMatchObject({ counts: { failed: 1 }, last: { outcome: "failed", ended: 3500, durationMs: 2500 } });

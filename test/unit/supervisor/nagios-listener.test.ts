@@ -68,9 +68,9 @@ it("moves to another port, stops, and stays where it is when the other port is t
   expect((await get(second, "/good")).status).toBe(200);
   // What is only made ready changes nothing for who asks.
   const third = await freePort();
-  const { abandon } = await nagios.prepare({ host: "127.0.0.1", port: third });
+  const prepared = await nagios.prepare({ host: "127.0.0.1", port: third });
   expect((await fetch(`http://127.0.0.1:${second}/`)).status).toBe(200);
-  await abandon();
+  await prepared.abandon();
   await expect(fetch(`http://127.0.0.1:${third}/`)).rejects.toThrow();
   await nagios.update({ host: "127.0.0.1", port: 0 });
   await expect(get(second, "/good")).rejects.toThrow();

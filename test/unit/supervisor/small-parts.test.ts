@@ -92,7 +92,7 @@ describe("the environment of a child", () => {
     expect(childEnvironment("job", outside, 8)).toEqual({
       ...kept,
       UV_THREADPOOL_SIZE: "8",
-      GLIBC_TUNABLES: expect.stringMatching(/^glibc\.malloc\.arena_max=1:(glibc\.malloc\.\w+=\d+:?)+$/),
+      GLIBC_TUNABLES: expect.stringMatching(/^glibc\.malloc\.arena_max=1:(glibc\.malloc\.\w+=\d+:?)+$/) as string,
     });
     expect(childEnvironment("job", outside, 2)).toMatchObject({ UV_THREADPOOL_SIZE: "4" });
   });
