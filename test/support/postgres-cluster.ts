@@ -8,7 +8,7 @@ import { freePort } from "./free-port.ts";
 import { findPostgres } from "./postgres-binaries.ts";
 import type { PostgresBinaries, PostgresMajor } from "./postgres-binaries.ts";
 import { createStandbyData } from "./postgres-standby.ts";
-import { copyDataDirectory, giveIdentity, smallTemplateFor, templateFor } from "./postgres-template.ts";
+import { copyDataDirectory, initdb, templateFor } from "./postgres-template.ts";
 import { descendantsOf, isAlive, signalPid } from "./processes.ts";
 import { registerResource } from "./resources.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
@@ -31,13 +31,8 @@ export interface ClusterOptions {
   readonly hba?: readonly string[];
   /** Default "C". */
   readonly locale?: string;
-  /** A system identifier of its own, which clusters copied from the template do not have. */
+  /** A system identifier of its own, which clusters copied from the template do not have. Costs one initdb. */
   readonly ownIdentity?: boolean;
-  /**
-   * Without the databases template0 and template1, which are two thirds of the files of a new cluster and the same again as
-   * the database postgres has: for tests in which neither their number nor their size matters. No CREATE DATABASE. Default false.
-   */
-  readonly small?: boolean;
   /** Default true. */
   readonly start?: boolean;
 }
@@ -100,9 +95,6 @@ export interface StandbyOptions {
   readonly applicationName?: string;
 }
 
-/** What a session may keep to itself, or what only new ones are certain to see: the next statement gets a session of its own. */
-const leavesTraces = /\b(?:ALTER|BEGIN|PREPARE|RESET|SET|TEMP|TEMPORARY|pg_reload_conf)\b/i;
-
 /** Durability is PostgreSQL's business, not ours: a killed process loses nothing that it wrote, so fsync stays off. */
 const TEST_SETTINGS: Settings = {
   wal_level: "replica",
@@ -131,8 +123,8 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   };
   const directory = temporaryDirectory({ prefix: `mpg${major}`, unprivileged: true, memory: true });
   const dataDir = join(directory.path, "data");
-  await copyDataDirectory(await (options.small === true ? smallTemplateFor : templateFor)(binaries, initial), dataDir);
-  if (options.ownIdentity === true) await giveIdentity(dataDir);
+  if (options.ownIdentity === true) await initdb(binaries, initial, dataDir);
+  else await copyDataDirectory(await templateFor(binaries, initial), dataDir);
   const hba = [...(options.hba ?? []), "local all all trust", "local replication all trust"];
   hba.push("host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust");
   await writeFile(join(dataDir, "pg_hba.conf"), `${hba.join("\n")}\n`);
@@ -173,8 +165,6 @@ async function openCluster(binaries: PostgresBinaries, root: string, dataDir: st
   giveToUnprivileged(socketDir);
   giveToUnprivileged(logFile);
   const clients = new Set<pg.Client>();
-  /** A session of the superuser that has answered and may be asked again: a new one takes the server 10 ms of a core. */
-  let idle: pg.Client | undefined;
   const children = new Set<Cluster>();
   let port = await freePort();
   let server: ChildProcess | undefined;
@@ -218,7 +208,6 @@ async function openCluster(binaries: PostgresBinaries, root: string, dataDir: st
   async function endClients(): Promise<void> {
     const all = [...clients];
     clients.clear();
-    idle = undefined;
     await Promise.all(all.map((client) => client.end().catch(() => undefined)));
   }
 
@@ -235,25 +224,6 @@ async function openCluster(binaries: PostgresBinaries, root: string, dataDir: st
     await client.connect();
     clients.add(client);
     return client;
-  }
-
-  async function end(client: pg.Client): Promise<void> {
-    clients.delete(client);
-    await client.end().catch(() => undefined);
-  }
-
-  /** The idle session as if it were new, if it is wanted and the server still has it; else it is ended. */
-  async function takeIdle(wanted: boolean): Promise<pg.Client | undefined> {
-    const client = idle;
-    idle = undefined;
-    if (client === undefined) return undefined;
-    if (wanted && clients.has(client)) {
-      // Fails when the server was stopped or killed meanwhile.
-      const there = await client.query("DISCARD ALL").then(() => true, () => false);
-      if (there) return client;
-    }
-    await end(client);
-    return undefined;
   }
 
   const cluster: Cluster = {
@@ -323,19 +293,15 @@ async function openCluster(binaries: PostgresBinaries, root: string, dataDir: st
       await waitFor("the server has left recovery", async () => (await cluster.value("SELECT pg_is_in_recovery()")) === "f");
     },
     async sql(text, options) {
-      const usual = options === undefined && !leavesTraces.test(text);
-      const known = await takeIdle(usual);
-      const client = known ?? (await connect(options));
-      let answered = false;
+      const client = await connect(options);
       try {
         const types = { getTypeParser: () => (value: string) => value };
         const answer: unknown = await client.query({ text, rowMode: "array", types });
         const results = (Array.isArray(answer) ? answer : [answer]) as { rows: (string | null)[][] }[];
-        answered = true;
         return (results.at(-1)?.rows ?? []).map((row) => row.map((field) => field ?? ""));
       } finally {
-        if (usual && answered && idle === undefined && clients.has(client)) idle = client;
-        else await end(client);
+        clients.delete(client);
+        await client.end().catch(() => undefined);
       }
     },
     async value(text, options) {

@@ -21,7 +21,7 @@ let oids: Map<string, string>;
 const rows = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true });
+  cluster = await createCluster();
   const elsewhere = temporaryDirectory({ unprivileged: true }).path;
   for (const name of ["with space", "empty", "beside"]) await mkdir(join(elsewhere, name));
   giveToUnprivileged(elsewhere);

@@ -15,7 +15,7 @@ let daemon: Daemon;
 let later: Marker[];
 let place: string;
 beforeAll(async () => {
-  cluster = await createCluster({ small: true });
+  cluster = await createCluster();
   daemon = await createDaemon({ servers: [{ name: "primary", cluster }], settings: { encryption: "aes" } });
   await daemon.waitUntilStreaming("primary");
   await insertMarkers(cluster, 1, 10);

@@ -68,7 +68,7 @@ async function slotGoesAlong(): Promise<void> {
 const { it, describe } = requires("postgres-15");
 
 beforeAll(async () => {
-  primary = await createCluster({ small: true, walSegmentSize: segmentSize, settings: { wal_keep_size: "64MB" } });
+  primary = await createCluster({ walSegmentSize: segmentSize, settings: { wal_keep_size: "64MB" } });
   address = movingAddress(primary);
   standby = await primary.createStandby({ slot: "standby" });
   daemon = await createDaemon({

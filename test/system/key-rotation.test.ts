@@ -22,7 +22,7 @@ const labels: string[] = [];
 const dataKeys: string[] = [];
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true, walSegmentSize: 1024 * 1024 });
+  cluster = await createCluster({ walSegmentSize: 1024 * 1024 });
   proxy = await createTcpProxy({ host: "127.0.0.1", port: cluster.port });
   daemon = await createDaemon({
     servers: [{ name: "primary", cluster, host: proxy.host, port: proxy.port }],
@@ -80,7 +80,7 @@ describe("rotating the keys while a backup runs", () => {
     dataKeys.push(currentKey());
 
     // It would take half a minute; its process stands still while everything is rotated.
-    proxy.faults.bytesPerSecond = 300_000;
+    proxy.faults.bytesPerSecond = 1_000_000;
     const running = await daemon.startCli(["backup", "primary"], { format: "raw" });
     const [job] = await waitFor("the backup runs", () => {
       const found = childrenTitled(daemon, "backup primary");

@@ -20,7 +20,7 @@ let daemon: Daemon;
 let markers = 0;
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true, walSegmentSize: 1024 * 1024 });
+  cluster = await createCluster({ walSegmentSize: 1024 * 1024 });
   daemon = await createDaemon({
     servers: [{ name: "primary", cluster }],
     settings: { retention: "count:2", retention_interval: 2_000_000 },

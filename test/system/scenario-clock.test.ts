@@ -29,7 +29,7 @@ beforeAll(async () => {
   const directory = temporaryDirectory({ prefix: "mclk", unprivileged: true }).path;
   clockFile = join(directory, "clock");
   await setClock(0);
-  cluster = await createCluster({ small: true });
+  cluster = await createCluster();
   daemon = await createDaemon({
     servers: [{ name: "primary", cluster, settings: { backup: "*/3 * * * * *", schedule_timezone: "UTC" } }],
     start: false,

@@ -18,7 +18,7 @@ const labels: string[] = [];
 const at = (path: string): string => join(daemon.baseDir, "primary", path);
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true, settings: { wal_keep_size: "1GB" } });
+  cluster = await createCluster({ settings: { wal_keep_size: "1GB" } });
   daemon = await createDaemon({ servers: [{ name: "primary", cluster }] });
   await daemon.waitUntilStreaming("primary");
   while (labels.length <= backupDamages.length) labels.push(String((await ask(daemon, "backup", "primary"))["Backup"]));

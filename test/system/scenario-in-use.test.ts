@@ -19,7 +19,7 @@ let labels: string[];
 let markers = 0;
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true, walSegmentSize: 1024 * 1024 });
+  cluster = await createCluster({ walSegmentSize: 1024 * 1024 });
   daemon = await createDaemon({
     servers: [{ name: "primary", cluster }],
     settings: { retention: "count:1", retention_interval: 2_000_000 },

@@ -24,7 +24,7 @@ const segmentSize = 16 * 2 ** 20;
 let cluster: Cluster;
 let daemon: Daemon;
 beforeAll(async () => {
-  cluster = await createCluster({ small: true, start: false });
+  cluster = await createCluster({ start: false });
   const first = segmentName(timelineId(1), lsn(BigInt(segments + 1) * BigInt(segmentSize)), segmentSize);
   const user = unprivilegedUser();
   const identity = user === undefined ? {} : { uid: user.uid, gid: user.gid };

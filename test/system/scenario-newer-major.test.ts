@@ -24,7 +24,7 @@ requires("postgres-18", "sha256sum").describe("a server that calls itself 19.0",
   let ancient: MessageProxy;
   let daemon: Daemon;
   beforeAll(async () => {
-    cluster = await createCluster({ small: true, major: 18, walSegmentSize: 1024 * 1024 });
+    cluster = await createCluster({ major: 18, walSegmentSize: 1024 * 1024 });
     const calling = (version: string): Promise<MessageProxy> =>
       createMessageProxy(
         join(cluster.socketDir, `.s.PGSQL.${cluster.port}`),

@@ -17,7 +17,7 @@ let cluster: Cluster;
 let daemon: Daemon;
 beforeAll(async () => {
   // Nobody needs a server here: one that does not run is enough.
-  cluster = await createCluster({ small: true, start: false });
+  cluster = await createCluster({ start: false });
   daemon = await createDaemon({ servers: [{ name: "primary", cluster }] });
 });
 afterAll(async () => {

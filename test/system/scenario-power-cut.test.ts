@@ -43,7 +43,7 @@ requires("strace", "zstd", "sha256sum", "pg_verifybackup").describe("a power cut
 
   beforeAll(async () => {
     console.log(`seed ${chance.seed}, ${cuts} cuts (repeat with MONETA_SEED)`);
-    cluster = await createCluster({ small: true, walSegmentSize: segmentSize, settings: { wal_keep_size: "1GB" } });
+    cluster = await createCluster({ walSegmentSize: segmentSize, settings: { wal_keep_size: "1GB" } });
     daemon = await createDaemon({
       servers: [
         { name: "packed", cluster },

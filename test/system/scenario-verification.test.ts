@@ -30,7 +30,7 @@ function configure(lines: string): void {
 }
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true });
+  cluster = await createCluster();
   daemon = await createDaemon({ servers: [{ name: "primary", cluster }], settings: { compression: "zstd" } });
   await daemon.waitUntilStreaming("primary");
   label = String((await ask(daemon, "backup", "primary"))["Backup"]);

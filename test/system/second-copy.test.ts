@@ -16,7 +16,7 @@ let shipping: string;
 const segmentSize = 1024 * 1024;
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true, walSegmentSize: segmentSize });
+  cluster = await createCluster({ walSegmentSize: segmentSize });
   await cluster.sql("CREATE TABLE filler (n int, words text)");
   daemon = await createDaemon({
     servers: [{ name: "primary", cluster, settings: { wal_shipping: "$SHIPPING/second" } }],

@@ -18,7 +18,7 @@ let cluster: Cluster;
 let daemon: Daemon;
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true, walSegmentSize: 1024 * 1024, settings: { archive_mode: "on", archive_command: "/bin/false" } });
+  cluster = await createCluster({ walSegmentSize: 1024 * 1024, settings: { archive_mode: "on", archive_command: "/bin/false" } });
   daemon = await createDaemon({ servers: [{ name: "primary", cluster }], settings: { encryption: "aes" } });
   await daemon.waitUntilStreaming("primary");
 });

@@ -19,7 +19,7 @@ let host: string;
 const large = Buffer.alloc(5 * 1024 * 1024 + 17, "0123456789abcde");
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true });
+  cluster = await createCluster();
   await cluster.sql("CREATE ROLE reader LOGIN REPLICATION");
   await cluster.sql("GRANT pg_read_all_settings TO reader");
   house = await openHouse(cluster, { connect: { user: "reader" } });

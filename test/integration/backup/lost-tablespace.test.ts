@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 async function start(): Promise<{ cluster: Cluster; house: House; location: string; link: string }> {
-  cluster = await createCluster({ small: true });
+  cluster = await createCluster();
   const location = join(cluster.root, "fast");
   await mkdir(location, { mode: 0o700 });
   await cluster.sql(`CREATE TABLESPACE fast LOCATION '${location}'`);

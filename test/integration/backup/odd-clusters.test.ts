@@ -149,7 +149,7 @@ describe("a role with the documented rights only", () => {
   });
 
   it("and without an SQL connection takes it all the same, is told what that costs, and calls tablespaces by number", async () => {
-    cluster = await createCluster({ small: true, hba: ["local postgres moneta reject"] });
+    cluster = await createCluster({ hba: ["local postgres moneta reject"] });
     house = await openHouse(cluster);
     await cluster.sql("CREATE ROLE moneta LOGIN REPLICATION");
     await cluster.sql(`CREATE TABLESPACE far LOCATION '${location("x")}'`);

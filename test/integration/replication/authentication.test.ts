@@ -32,7 +32,7 @@ requires("postgres-15").describe("passwords on PostgreSQL 15", () => {
     connectOptions(cluster, { host: "127.0.0.1", user, password: async () => password });
 
   beforeAll(async () => {
-    cluster = await createCluster({ small: true, hba: rules("scram unicode md clear nologin") });
+    cluster = await createCluster({ hba: rules("scram unicode md clear nologin") });
     await cluster.sql("CREATE ROLE scram LOGIN REPLICATION PASSWORD 'it''s \\ secret'");
     await cluster.sql("CREATE ROLE unicode LOGIN REPLICATION PASSWORD U&'\\0063af\\00e9 \\2168'");
     await cluster.sql("CREATE ROLE clear LOGIN REPLICATION PASSWORD 'pässword'");
@@ -183,7 +183,7 @@ requires("postgres-15", "openssl").describe("TLS on PostgreSQL 15", () => {
 describe("passwords on every major", () => {
   for (const major of [13, 14, 16, 17, 18] as const) {
     requires(`postgres-${major}`).test(`SCRAM-SHA-256 on PostgreSQL ${major}`, async () => {
-      const cluster = await createCluster({ small: true, major, hba: rules("scram"), settings: { password_encryption: "scram-sha-256" } });
+      const cluster = await createCluster({ major, hba: rules("scram"), settings: { password_encryption: "scram-sha-256" } });
       await cluster.sql("CREATE ROLE scram LOGIN REPLICATION PASSWORD 'secret'");
       const options = connectOptions(cluster, { host: "127.0.0.1", user: "scram", password: async () => "secret", tls: { mode: "prefer" } });
       await use(options, (connection) => {

@@ -19,7 +19,7 @@ async function answerOf(cluster: Cluster): Promise<boolean | undefined> {
 }
 
 testOnMajors([13, 14, 18], "a walsender of %s says whether its server is in recovery, also where transactions are read-only by default", async (major) => {
-  const primary = await createCluster({ small: true, major });
+  const primary = await createCluster({ major });
   clusters.push(primary);
   expect(await answerOf(primary)).toBe(false);
   const standby = await primary.createStandby();

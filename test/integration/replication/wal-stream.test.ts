@@ -72,7 +72,7 @@ testOnMajors(
   "the stream of PostgreSQL %s is byte for byte the server's own WAL files",
   async (major) => {
     const segmentSize = major === 15 ? megabyte : 16 * megabyte;
-    const cluster = await createCluster({ small: true, major, walSegmentSize: segmentSize });
+    const cluster = await createCluster({ major, walSegmentSize: segmentSize });
     const connection = await connect(connectOptions(cluster));
     const identity = await identifySystem(connection);
     expect(identity).toMatchObject({ timeline: 1, database: null });
@@ -121,7 +121,7 @@ testOnMajors(
   [13, 15, 18],
   "a timeline that PostgreSQL %s has left ends with where the next one begins",
   async (major) => {
-    const primary = await createCluster({ small: true, major });
+    const primary = await createCluster({ major });
     const standby = await primary.createStandby();
     await write(primary, 1000);
     const written = await position(primary);
@@ -178,7 +178,7 @@ requires("postgres-15").describe("on PostgreSQL 15", () => {
   }
 
   test("it is a synchronous standby: a commit waits until its WAL is reported as flushed", async () => {
-    const cluster = await createCluster({ small: true });
+    const cluster = await createCluster();
     await write(cluster, 1);
     const { connection, recording } = await streaming(cluster);
     await cluster.configure({ synchronous_standby_names: "moneta_test", synchronous_commit: "on" });
@@ -206,7 +206,7 @@ requires("postgres-15").describe("on PostgreSQL 15", () => {
   });
 
   test("a consumer that holds the socket holds the server, and misses nothing", async () => {
-    const cluster = await createCluster({ small: true, settings: { max_wal_size: "1GB" } });
+    const cluster = await createCluster({ settings: { max_wal_size: "1GB" } });
     const { connection, recording } = await streaming(cluster);
     const start = parseLsn(await cluster.value("SELECT sent_lsn FROM pg_stat_replication"));
     recording.stream.pause();
@@ -235,7 +235,7 @@ requires("postgres-15").describe("on PostgreSQL 15", () => {
   });
 
   test("the ways in which a server refuses or ends a stream are told apart", async () => {
-    const cluster = await createCluster({ small: true, settings: { max_wal_size: "32MB", min_wal_size: "32MB" } });
+    const cluster = await createCluster({ settings: { max_wal_size: "32MB", min_wal_size: "32MB" } });
 
     // A slot that somebody else uses.
     const other = await connect(connectOptions(cluster));
@@ -292,7 +292,7 @@ requires("postgres-15").describe("on PostgreSQL 15", () => {
   });
 
   test("a server that starts up is not ready yet, and says so", async () => {
-    const cluster = await createCluster({ small: true });
+    const cluster = await createCluster();
     await cluster.sql("SELECT 1");
     await cluster.stop();
     await expect(connect(connectOptions(cluster))).rejects.toMatchObject({ code: "SERVER_UNREACHABLE", retryable: true });
@@ -300,7 +300,7 @@ requires("postgres-15").describe("on PostgreSQL 15", () => {
   });
 
   test("a link that went silent is noticed, although the server would never have spoken", async () => {
-    const cluster = await createCluster({ small: true });
+    const cluster = await createCluster();
     const proxy = await createTcpProxy({ host: "127.0.0.1", port: cluster.port });
     const connection = await connect(connectOptions(cluster, { host: proxy.host, port: proxy.port, idleTimeoutMs: 800 }));
     const { timeline, xlogpos } = await identifySystem(connection);
@@ -318,7 +318,7 @@ requires("postgres-15").describe("on PostgreSQL 15", () => {
 });
 
 requires("postgres-15").test("names of settings and slots cannot break out of their quotes", async () => {
-  const cluster = await createCluster({ small: true, settings: { "moneta.my_setting": "it's" } });
+  const cluster = await createCluster({ settings: { "moneta.my_setting": "it's" } });
   const connection = await connect(connectOptions(cluster));
   expect(await showParameter(connection, "moneta.my_setting")).toBe("it's");
   await expect(showParameter(connection, "x; SHOW y")).rejects.toMatchObject({ details: { sqlstate: "42704" } });
@@ -332,7 +332,7 @@ requires("postgres-15").test("names of settings and slots cannot break out of th
 });
 
 test("every question to the server is counted, whoever asks, and nothing else: each has one answer", async () => {
-  const cluster = await createCluster({ small: true });
+  const cluster = await createCluster();
   const connection = await connect(connectOptions(cluster));
   const { timeline, xlogpos } = await identifySystem(connection);
   let asked = 0;

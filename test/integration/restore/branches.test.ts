@@ -69,7 +69,7 @@ async function replaceBy(position: string, first: number, last: number): Promise
 const rowsAt = (position: string | null, more: Partial<RestoreOptions> = {}): Promise<number[]> => rowsOf(rig, { position, ...more });
 
 beforeAll(async () => {
-  now = await createCluster({ small: true, walSegmentSize: 1024 * 1024 });
+  now = await createCluster({ walSegmentSize: 1024 * 1024 });
   await leapTo(now, 0x0e);
   rig = await createRig(now);
   await insertMarkers(now, 1, 1);

@@ -33,7 +33,7 @@ export async function createWorld(all: boolean): Promise<World> {
   const keyFile = join(temporaryDirectory().path, "keys", "master.key");
   mkdirSync(join(keyFile, ".."), { mode: 0o700 });
   await createMasterKey(keyFile, randomBytes(16).toString("hex"));
-  const source = await createCluster({ small: true, settings: { restore_command: "false" } });
+  const source = await createCluster({ settings: { restore_command: "false" } });
   const place = join(source.root, "space");
   mkdirSync(place, { mode: 0o700 });
   giveToUnprivileged(place);

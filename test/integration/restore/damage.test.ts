@@ -21,7 +21,7 @@ beforeAll(async () => {
   mkdirSync(home, { mode: 0o700 });
   keyFile = join(home, "master.key");
   await createMasterKey(keyFile, randomBytes(16).toString("hex"));
-  source = await createCluster({ small: true });
+  source = await createCluster();
   await source.sql("CREATE TABLE kept AS SELECT g, md5(g::text) FROM generate_series(1, 60000) g");
   rig = await createRig(source, { masterKey: await readMasterKey(keyFile), masterKeyFile: keyFile });
   good = await rig.backup({ compression: "zstd", encryption: "aes-256-gcm" });

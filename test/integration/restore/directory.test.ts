@@ -12,7 +12,7 @@ let info: BackupInfo;
 let elsewhere: string;
 
 beforeAll(async () => {
-  source = await createCluster({ small: true });
+  source = await createCluster();
   elsewhere = temporaryDirectory({ unprivileged: true }).path;
   mkdirSync(join(elsewhere, "space here"));
   await source.sql(`CREATE TABLESPACE spare LOCATION '${join(elsewhere, "space here")}'`);

@@ -16,7 +16,7 @@ let second: Cluster;
 const walDirectory = (): string => rig.storage.absolutePath("primary/wal");
 
 beforeAll(async () => {
-  const first = await createCluster({ small: true });
+  const first = await createCluster();
   rig = await createRig(first);
   await insertMarkers(first, 1, 2);
   trunk = await rig.backup();

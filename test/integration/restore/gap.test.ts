@@ -31,7 +31,7 @@ const rowsAt = (position: string | null, more: Partial<RestoreOptions> = {}): Pr
 
 beforeAll(async () => {
   const settings = { max_slot_wal_keep_size: "2MB", min_wal_size: "2MB", wal_keep_size: 0, checkpoint_timeout: "1h" };
-  source = await createCluster({ small: true, walSegmentSize: megabyte, settings });
+  source = await createCluster({ walSegmentSize: megabyte, settings });
   rig = await createRig(source);
   await insert(1, 2);
   older = await rig.backup();

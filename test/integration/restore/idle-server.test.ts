@@ -29,7 +29,7 @@ const forms: readonly (Pick<PipelineSpec, "compression" | "encryption"> & { read
 it("an idle server's segments are small in every form, and every moment within them can be restored", async () => {
   const keyFile = join(temporaryDirectory().path, "master.key");
   writeFileSync(keyFile, `${Buffer.from("pass phrase").toString("base64")}\n${Buffer.alloc(16, 5).toString("base64")}\n`, { mode: 0o600 });
-  const source = await createCluster({ small: true, settings: { archive_mode: "on", archive_command: "true", archive_timeout: "1s" } });
+  const source = await createCluster({ settings: { archive_mode: "on", archive_command: "true", archive_timeout: "1s" } });
   const rig = await createRig(source, { masterKey: await readMasterKey(keyFile), masterKeyFile: keyFile });
   await insertMarkers(source, 1, 1);
   const taken = await rig.backup();

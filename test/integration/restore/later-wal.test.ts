@@ -4,7 +4,7 @@ import { waitFor } from "../../support/wait-for.ts";
 import { createRig } from "./rig.ts";
 
 it("does not replay what the source wrote after the moment that was asked for", async () => {
-  const source = await createCluster({ small: true });
+  const source = await createCluster();
   const rig = await createRig(source);
   await source.sql("CREATE TABLE kept(i int)");
   await source.sql("INSERT INTO kept VALUES (1)");

@@ -7,7 +7,7 @@ import { createCluster } from "../../support/postgres-cluster.ts";
 import { createRig, dependencies } from "./rig.ts";
 
 it("takes what is received while it plans neither for lost WAL nor for a doubt about the moments before", async () => {
-  const source = await createCluster({ small: true, walSegmentSize: 1024 * 1024 });
+  const source = await createCluster({ walSegmentSize: 1024 * 1024 });
   const rig = await createRig(source);
   await source.sql("CREATE TABLE kept(i int)");
   await rig.backup();

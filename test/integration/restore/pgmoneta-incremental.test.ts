@@ -56,7 +56,7 @@ const { describe, it } = requires("postgres-17", "zstd");
 beforeAll(async () => {
   master = await deriveMasterKey("a long pass phrase", Buffer.alloc(16, 1));
   if (findPostgres(17) === undefined) return;
-  const source = await createCluster({ small: true, major: 17, walSegmentSize: segmentSize, settings: { summarize_wal: true, wal_keep_size: "1GB" } });
+  const source = await createCluster({ major: 17, walSegmentSize: segmentSize, settings: { summarize_wal: true, wal_keep_size: "1GB" } });
   cluster = source;
   await source.sql("CREATE TABLE grows AS SELECT g, md5(g::text) AS v FROM generate_series(1, 3000) g");
   await source.sql("CREATE TABLE shrinks AS SELECT g, md5(g::text) AS v FROM generate_series(1, 20000) g");

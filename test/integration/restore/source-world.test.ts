@@ -12,7 +12,7 @@ import { createRig, promoted, startOn } from "./rig.ts";
 const started: Cluster[] = [];
 
 async function create(...args: Parameters<typeof createCluster>): Promise<Cluster> {
-  const cluster = await createCluster({ small: true, ...args[0] });
+  const cluster = await createCluster(...args);
   started.push(cluster);
   return cluster;
 }

@@ -17,7 +17,7 @@ import { createRig, rowsOf } from "./rig.ts";
 const segmentSize = 16 * 1024 * 1024;
 
 it("the segment that a killed server ended early leads on to the timeline of its successor", async () => {
-  const primary = await createCluster({ small: true });
+  const primary = await createCluster();
   const standby = await primary.createStandby();
   const proxy = await createTcpProxy({ path: `${primary.socketDir}/.s.PGSQL.${primary.port}` });
   const through: Cluster = { ...primary, connectionOptions: { host: proxy.host, port: proxy.port, user: primary.connectionOptions.user, database: "postgres" } };

@@ -25,7 +25,7 @@ const headerSize = 60;
 
 beforeAll(async () => {
   const keyFile = await newMasterKey();
-  source = await createCluster({ small: true });
+  source = await createCluster();
   await source.sql("CREATE TABLE kept AS SELECT g, md5(g::text) FROM generate_series(1, 60000) g; CHECKPOINT");
   rig = await createRig(source, { masterKey: await readMasterKey(keyFile), masterKeyFile: keyFile });
   path = `data/${await source.value("SELECT pg_relation_filepath('kept')")}`;

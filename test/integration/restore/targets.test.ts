@@ -31,7 +31,7 @@ async function insertSeven(): Promise<void> {
 }
 
 beforeAll(async () => {
-  source = await createCluster({ small: true, settings: { track_commit_timestamp: "on", wal_level: "logical" } });
+  source = await createCluster({ settings: { track_commit_timestamp: "on", wal_level: "logical" } });
   rig = await createRig(source);
   await source.sql("CREATE TABLE kept AS SELECT g, md5(g::text) FROM generate_series(1, 5000) g");
   await source.sql("ALTER SYSTEM SET primary_conninfo = 'host=elsewhere password=hidden-secret'");

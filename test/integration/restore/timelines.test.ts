@@ -25,7 +25,7 @@ const walDirectory = (): string => rig.storage.absolutePath("primary/wal");
 const rowsAt = (position: string | null, more: Partial<RestoreOptions> = {}): Promise<number[]> => rowsOf(rig, { position, ...more });
 
 beforeAll(async () => {
-  first = await createCluster({ small: true });
+  first = await createCluster();
   rig = await createRig(first);
   await insertMarkers(first, 1, 2);
   trunk = await rig.backup();

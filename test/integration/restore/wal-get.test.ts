@@ -58,7 +58,7 @@ beforeAll(async () => {
   keyFile = join(home, "master.key");
   await createMasterKey(keyFile, randomBytes(16).toString("hex"));
   const masterKey = await readMasterKey(keyFile);
-  source = await createCluster({ small: true, walSegmentSize: segmentSize, settings: { wal_keep_size: "200MB" } });
+  source = await createCluster({ walSegmentSize: segmentSize, settings: { wal_keep_size: "200MB" } });
   rig = await createRig(source, { masterKey, masterKeyFile: keyFile });
   await rig.backup({ compression: "zstd", encryption: "aes-256-gcm" });
   for (let round = 0; round < 6; round += 1) {

@@ -31,7 +31,7 @@ beforeAll(async () => {
   const keyFile = join(temporaryDirectory().path, "keys", "master.key");
   mkdirSync(join(keyFile, ".."), { mode: 0o700 });
   await createMasterKey(keyFile, randomBytes(16).toString("hex"));
-  source = await createCluster({ small: true });
+  source = await createCluster();
   await source.sql("CREATE TABLE kept AS SELECT g, md5(g::text) AS v FROM generate_series(1, 5000) g");
   rig = await createRig(source, { masterKey: await readMasterKey(keyFile), masterKeyFile: keyFile });
   plain = await rig.backup();

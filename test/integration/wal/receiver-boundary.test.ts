@@ -61,7 +61,7 @@ async function promote(what: Cluster, stop: "fast" | "immediate"): Promise<void>
 }
 
 it.each(["in a partial segment", "in a complete segment", "on the boundary of two segments"])("is compared up to a fork that lies %s: a server that was reset and then promoted is refused", async (fork) => {
-  cluster = await createCluster({ small: true, walSegmentSize: 1024 * 1024, settings: { wal_keep_size: "200MB" } });
+  cluster = await createCluster({ walSegmentSize: 1024 * 1024, settings: { wal_keep_size: "200MB" } });
   const first = receive(cluster);
   await first.reached("streaming");
   await first.stop();
@@ -90,7 +90,7 @@ it.each(["in a partial segment", "in a complete segment", "on the boundary of tw
 });
 
 it.each(["raw", "archived and encrypted"])("is compared by its last segment, %s: the same server goes on, the other one is refused", async (form) => {
-  cluster = await createCluster({ small: true, walSegmentSize: 1024 * 1024, settings: { wal_keep_size: "200MB" } });
+  cluster = await createCluster({ walSegmentSize: 1024 * 1024, settings: { wal_keep_size: "200MB" } });
   const first = receive(cluster);
   await first.reached("streaming");
   await first.stop();

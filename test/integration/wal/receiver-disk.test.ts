@@ -16,7 +16,7 @@ let cluster: Cluster;
 let disk: FaultyDisk;
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true, walSegmentSize: megabyte, settings: { wal_keep_size: "1GB" } });
+  cluster = await createCluster({ walSegmentSize: megabyte, settings: { wal_keep_size: "1GB" } });
 });
 afterAll(async () => {
   await cluster.destroy();

@@ -24,7 +24,7 @@ afterEach(async () => {
 /** A server with segments of 1 MB that keeps few of them. */
 async function forgetful(options: ClusterOptions = {}): Promise<Cluster> {
   const settings = { max_slot_wal_keep_size: "2MB", min_wal_size: "2MB", max_wal_size: "500MB", wal_keep_size: 0, checkpoint_timeout: "1h", ...options.settings };
-  const cluster = await createCluster({ small: true, ...options, walSegmentSize: megabyte, settings });
+  const cluster = await createCluster({ ...options, walSegmentSize: megabyte, settings });
   clusters.push(cluster);
   return cluster;
 }

@@ -18,7 +18,7 @@ const program = join(import.meta.dirname, "../../fixtures/.built/wal/receiver-pr
 let cluster: Cluster;
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true, walSegmentSize: megabyte, settings: { wal_keep_size: "20GB" } });
+  cluster = await createCluster({ walSegmentSize: megabyte, settings: { wal_keep_size: "20GB" } });
 });
 afterAll(async () => {
   await cluster.destroy();

@@ -16,7 +16,7 @@ let cluster: Cluster;
 
 beforeAll(async () => {
   // Nothing that was received shall go before it is compared, and small segments make many of them.
-  cluster = await createCluster({ small: true, walSegmentSize: megabyte, settings: { wal_keep_size: "2GB", log_line_prefix: "%m [%p] %a " } });
+  cluster = await createCluster({ walSegmentSize: megabyte, settings: { wal_keep_size: "2GB", log_line_prefix: "%m [%p] %a " } });
 });
 afterAll(async () => {
   await cluster.destroy();
@@ -160,7 +160,7 @@ describe("a link", () => {
   });
 
   it("that leads to another cluster is refused before a byte is written", async () => {
-    const other = await createCluster({ small: true, ownIdentity: true, walSegmentSize: megabyte });
+    const other = await createCluster({ ownIdentity: true, walSegmentSize: megabyte });
     const proxy = await createTcpProxy({ path: `${cluster.socketDir}/.s.PGSQL.${cluster.port}` });
     const receiving = receive({ connectionOptions: { host: proxy.host, port: proxy.port, user: "postgres" } }, { slot: "identity" });
     await receiving.reached("streaming");

@@ -13,7 +13,7 @@ const megabyte = 1024 * 1024;
 let cluster: Cluster;
 
 beforeAll(async () => {
-  cluster = await createCluster({ small: true, walSegmentSize: megabyte });
+  cluster = await createCluster({ walSegmentSize: megabyte });
   await cluster.sql("CREATE TABLE t (a int, b text)");
   await cluster.configure({ synchronous_standby_names: "moneta" });
   await cluster.reload();

@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 async function pair(): Promise<{ primary: Cluster; standby: Cluster }> {
-  const primary = await createCluster({ small: true, walSegmentSize: megabyte, settings });
+  const primary = await createCluster({ walSegmentSize: megabyte, settings });
   clusters.push(primary);
   const standby = await primary.createStandby();
   clusters.push(standby);
@@ -403,7 +403,7 @@ describe("a standby as the server", () => {
 
 describe("a server that was reset to an older state", () => {
   it.each(["less WAL", "more WAL"])("and has %s now is divergence: nothing is written, both versions are kept", async (which) => {
-    const cluster = await createCluster({ small: true, walSegmentSize: megabyte });
+    const cluster = await createCluster({ walSegmentSize: megabyte });
     clusters.push(cluster);
     const receiving = receive(cluster, { refusedRetryMs: 300 });
     await receiving.reached("streaming");

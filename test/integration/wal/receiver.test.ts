@@ -15,7 +15,7 @@ import { expectNoHole, expectServersBytes, position, receive, systemIdentifier, 
 const megabyte = 1024 * 1024;
 
 testOnMajors([13, 18], "PostgreSQL %s: every segment is stored byte for byte as the server has it, and its slot follows what is flushed", async (major) => {
-  const cluster = await createCluster({ small: true, major });
+  const cluster = await createCluster({ major });
   const receiving = receive(cluster);
   await receiving.reached("streaming");
   for (let round = 0; round < 3; round += 1) await writeWal(cluster);
@@ -39,7 +39,7 @@ testOnMajors([13, 18], "PostgreSQL %s: every segment is stored byte for byte as 
 });
 
 requires("pg_waldump").test("pg_waldump reads all that was received, also through the archiver, up to the last record of a clean stop", async () => {
-  const cluster = await createCluster({ small: true, walSegmentSize: megabyte });
+  const cluster = await createCluster({ walSegmentSize: megabyte });
   const receiving = receive(cluster);
   await receiving.reached("streaming");
   const begin = segmentStart(await position(cluster), megabyte);
@@ -97,7 +97,7 @@ async function padPartial(wal: string, name: string, segmentSize: number): Promi
 
 it.each([1, 64])("segments of %i MB get the right names and hold the server's bytes", async (size) => {
   const segmentSize = size * megabyte;
-  const cluster = await createCluster({ small: true, walSegmentSize: segmentSize });
+  const cluster = await createCluster({ walSegmentSize: segmentSize });
   const receiving = receive(cluster);
   await receiving.reached("streaming");
   for (let round = 0; round < 2; round += 1) await writeWal(cluster, 3);
@@ -113,7 +113,7 @@ it.each([1, 64])("segments of %i MB get the right names and hold the server's by
 
 it("segments of 1 GB get the right names and hold the server's bytes", async () => {
   const segmentSize = 1024 * megabyte;
-  const cluster = await createCluster({ small: true, walSegmentSize: segmentSize, settings: { max_wal_size: "4GB", min_wal_size: "2GB" } });
+  const cluster = await createCluster({ walSegmentSize: segmentSize, settings: { max_wal_size: "4GB", min_wal_size: "2GB" } });
   const receiving = receive(cluster);
   await receiving.reached("streaming");
   const first = await cluster.value("SELECT pg_walfile_name(pg_current_wal_insert_lsn())");

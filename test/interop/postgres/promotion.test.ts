@@ -33,7 +33,7 @@ testOnMajors(
   [13, 15, 18],
   "the histories of servers of PostgreSQL %s that were promoted twice are read and written to the byte",
   async (major) => {
-    const primary = await createCluster({ small: true, major });
+    const primary = await createCluster({ major });
     clusters.push(primary);
     await primary.sql("CREATE TABLE t AS SELECT 1 AS i");
     const first = await primary.createStandby();

@@ -63,7 +63,7 @@ async function writeWal(cluster: Cluster): Promise<void> {
 const settings = { max_prepared_transactions: 5, wal_level: "logical", min_wal_size: "2MB", max_wal_size: "1GB", wal_keep_size: "500MB" };
 
 testOnMajors(ALL_MAJORS, "reads the WAL of PostgreSQL %s to its end, and who ended when", async (major) => {
-  const cluster = await createCluster({ small: true, major, walSegmentSize: segmentSize, settings });
+  const cluster = await createCluster({ major, walSegmentSize: segmentSize, settings });
   await cluster.sql("BEGIN; CREATE TABLE x (); SAVEPOINT s; CREATE TABLE y (); PREPARE TRANSACTION 'first'");
   const prepared = await cluster.value("SELECT transaction FROM pg_prepared_xacts");
   await cluster.sql("COMMIT PREPARED 'first'");
@@ -92,7 +92,7 @@ testOnMajors(ALL_MAJORS, "reads the WAL of PostgreSQL %s to its end, and who end
 });
 
 requires("pg_waldump").it("finds what pg_waldump finds", async () => {
-  const cluster = await createCluster({ small: true, walSegmentSize: segmentSize, settings });
+  const cluster = await createCluster({ walSegmentSize: segmentSize, settings });
   await writeWal(cluster);
   const end = await endOfWal(cluster);
   const { start, bytes } = walOf(cluster, end);
@@ -115,7 +115,7 @@ requires("pg_waldump").it("finds what pg_waldump finds", async () => {
 });
 
 it("sees every flipped byte, and where WAL is cut", async () => {
-  const cluster = await createCluster({ small: true, walSegmentSize: segmentSize, settings });
+  const cluster = await createCluster({ walSegmentSize: segmentSize, settings });
   await writeWal(cluster);
   const end = await endOfWal(cluster);
   const { start, bytes } = walOf(cluster, end);
@@ -144,7 +144,7 @@ it("sees every flipped byte, and where WAL is cut", async () => {
 });
 
 testOnMajors([13, 15, 18], "goes on after crashes of PostgreSQL %s in the middle of a record", async (major) => {
-  const cluster = await createCluster({ small: true, major, walSegmentSize: segmentSize, settings: { ...settings, fsync: false } });
+  const cluster = await createCluster({ major, walSegmentSize: segmentSize, settings: { ...settings, fsync: false } });
   for (let crash = 0; crash < 4; crash += 1) {
     const loop = await startMarkerLoop(cluster, { fillerBytes: 30_000 });
     await loop.more(15);
