@@ -20,15 +20,15 @@ const alone = [
   "test/unit/{postgres/backup-manifest,repository/chunk-index}.test.ts",
 ];
 
-/** What starts daemons and servers comes by turns: "0" and "1" are a half each, every second file. */
+/** What starts daemons and servers comes by turns: "0" to "3" are a quarter each, every fourth file. */
 const turn = process.env["MONETA_TEST_TURN"] ?? "all";
-const halfOf = (folder: string): string[] =>
+const othersThan = (folder: string): string[] =>
   (readdirSync(folder, { recursive: true }) as string[])
     .filter((name) => name.endsWith(".test.ts"))
     .sort()
-    .filter((_, index) => index % 2 !== Number(turn))
+    .filter((_, index) => index % 4 !== Number(turn))
     .map((name) => `${folder}/${name}`);
-const notNow = turn === "all" ? [] : ["test/system", "test/integration"].flatMap(halfOf);
+const notNow = turn === "all" ? [] : ["test/system", "test/integration"].flatMap(othersThan);
 
 const all = suite === "root" ? "test/root/**/*.test.ts" : "test/**/*.test.ts";
 const elsewhere = [...configDefaults.exclude, ...(suite === "main" ? ["test/root/**"] : []), ...notNow];

@@ -278,7 +278,7 @@ describe("without a daemon", () => {
   it("an archive of a damaged backup is no archive", async () => {
     const backups = join(daemon.baseDir, "primary", "backup");
     const [label = ""] = await readdir(backups);
-    const path = join(backups, label, "data", "base", "5");
+    const path = join(backups, label, "data", "base", "1");
     const [victim = ""] = (await readdir(path)).filter((name) => name.startsWith("1259."));
     truncateSync(join(path, victim), statSync(join(path, victim)).size - 1);
     const directory = join(place, "damaged");

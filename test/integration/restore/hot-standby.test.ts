@@ -138,11 +138,11 @@ describe("a copy", () => {
     writeFileSync(flipped, bytes);
     // As a tool would that wants to leave no trace.
     utimesSync(flipped, times.atime, times.mtime);
-    const version = join(data(), "base", "5", "PG_VERSION");
+    const version = join(data(), "base", "1", "PG_VERSION");
     linkSync(version, kept);
     writeFileSync(version, "99\n");
     rmSync(join(data(), "global", "pg_filenode.map"));
-    mkdirSync(join(data(), "base", "5", "pg_filenode.map.d"));
+    mkdirSync(join(data(), "base", "1", "pg_filenode.map.d"));
     mkdirSync(join(data(), "stray", "deep"), { recursive: true });
     writeFileSync(join(data(), "stray", "deep", "file"), "x");
     // A link must not be followed, neither for writing nor for removing.
