@@ -5,6 +5,7 @@ import { chunkSizeOf, compressionMethods, openCompressor } from "../../../src/co
 import { encryptionErrors, encryptionModes } from "../../../src/encryption/index.ts";
 import {
   type ChunkEntry,
+  createMemoryBudget,
   pipelineErrors,
   type PipelineSpec,
   readStoredFile,
@@ -206,6 +207,55 @@ describe("reading", () => {
       );
       await expect(readBack(sample, { chunks, keys: undefined })).rejects.toSatisfy(encryptionErrors.keyUnknown.is);
     }
+  });
+});
+
+describe("where the digest of the plain bytes is enough", () => {
+  const chunk = chunkSizeOf("zstd");
+  /** Noise: each chunk is stored in as many bytes as any other. */
+  const noise = (count: number): Buffer => sampleBytes(count * chunk, "noise");
+  const sameStored = ({ measures }: StoredSample): number => {
+    const [first, ...others] = measures.chunks;
+    expect(others.every(({ stored }) => stored === first?.stored)).toBe(true);
+    return first?.stored ?? 0;
+  };
+  /** Every frame is whole, its own checksum right, and each in the place of another. */
+  const swapped = (sample: StoredSample): Buffer => {
+    const length = sameStored(sample);
+    return Buffer.concat([sample.bytes.subarray(length, 2 * length), sample.bytes.subarray(0, length), sample.bytes.subarray(2 * length)]);
+  };
+
+  test.each(["zstd", "lz4", "none"] as const)("frames of %s that changed places are noticed by it alone", async (compression) => {
+    const sample = await storeSample(noise(3), { compression, encryption: "none" });
+    const { chunks, plainDigest, plainSize } = sample.measures;
+    const moved = { ...sample, bytes: swapped(sample) };
+    const attempt = readBack(moved, { chunks, plainIsEnough: true, expected: { plainDigest, plainSize } });
+    await expect(attempt).rejects.toThrow(/digest of the plain bytes/);
+    // Where it is not known the checksum of the chunk has to say so.
+    await expect(readBack(moved, { chunks, plainIsEnough: true, expected: { plainSize } })).rejects.toThrow(/checksum of chunk 0/);
+  });
+
+  test.each(specs.filter(({ compression }) => compression !== "bzip2"))("buffers are used again and every byte is right: $compression with $encryption", async (spec) => {
+    const pool = createMemoryBudget(8 * chunk, chunk);
+    const plain = Buffer.concat([noise(2), sampleBytes(3 * chunk + 17, "text")]);
+    const sample = await storeSample(plain, spec);
+    const inner = memoryReader(sample.bytes, sample.name);
+    // As a file is read: into the buffer that is given.
+    const source = {
+      ...inner,
+      read: async (offset: number, length: number, into?: Buffer) => {
+        const bytes = await inner.read(offset, length);
+        return into === undefined ? bytes : into.subarray(0, bytes.copy(into));
+      },
+    };
+    const { plain: back, measures } = await readBack(sample, { source, chunks: sample.measures.chunks, plainIsEnough: true, pool });
+    expect(Buffer.compare(back, plain)).toBe(0);
+    const same = spec.compression === "none" && spec.encryption === "none";
+    expect(measures.storedDigest).toBe(same ? sample.measures.plainDigest : undefined);
+    expect(pool.used).toBe(0);
+    // Given up in the middle, nothing is kept either.
+    await expect(readStoredFile({ source: memoryReader(sample.bytes, sample.name), keys, hash: "sha256", chunks: sample.measures.chunks, pool, concurrency: 3 }, () => Promise.reject(new Error("enough")))).rejects.toThrow("enough");
+    expect(pool.used).toBe(0);
   });
 });
 
