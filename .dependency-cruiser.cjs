@@ -8,7 +8,7 @@ const floors = {
   F2: ["replication", "vault", "pipeline", "storage"],
   F3: ["repository"],
   F4: ["wal", "backup", "restore", "retention", "verify", "drill", "convert", "archive", "keys", "hooks", "check", "notify"],
-  F5: ["config", "state", "ipc", "management", "metrics"],
+  F5: ["config", "state", "ipc", "management", "metrics", "service-manager"],
   F6: ["supervisor", "receiver", "job", "converter", "prober", "http", "cli", "admin", "monitor", "console"],
 };
 const names = Object.keys(floors);

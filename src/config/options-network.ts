@@ -171,7 +171,7 @@ export const networkOptions = {
     {
       reload: "restart",
       description:
-        "Whether the title of a process says what it does: never (also off) leaves it as it is; the other words of pgmoneta all show the same here.",
+        "What the title of a process says: verbose (also full) what it does, strict the same cut at the length of its command line, minimal only what it is, never (also off) leaves it as it is.",
     },
   ),
 } satisfies OptionTable;

@@ -23,7 +23,7 @@ export interface BuildContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly logSink: LogSink;
-  readonly children: { readonly lockFd: number; readonly environment: Readonly<Record<string, string | undefined>> };
+  readonly children: { readonly lockFd: number; readonly environment: Readonly<Record<string, string | undefined>>; readonly titleRoom: readonly string[] };
   /** What its receiver is told at its start. */
   readonly start: (server: SupervisedServer) => Omit<ReceiverStart, "role">;
   readonly submit: (server: string, request: JobRequest) => Job;

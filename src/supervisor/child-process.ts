@@ -19,6 +19,8 @@ export interface ChildProcessOptions<In> {
   /** Descriptor of the owner lock: a child holds it as long as it lives, so that a new supervisor waits for it. */
   readonly lockFd: number | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Arguments that mean nothing and make room for the title that it gives itself. */
+  readonly titleRoom?: readonly string[];
 }
 
 export interface ProcessEnd {
@@ -41,9 +43,9 @@ const LAST_WORDS_MS = 1000;
 const SILENT_MS = 5000;
 
 function forkProgram(
-  options: Pick<ChildProcessOptions<never>, "program" | "path" | "environment" | "lockFd">,
+  options: Pick<ChildProcessOptions<never>, "program" | "path" | "environment" | "lockFd" | "titleRoom">,
 ): ChildProcess {
-  return fork(options.path ?? programPath(options.program), [], {
+  return fork(options.path ?? programPath(options.program), options.titleRoom ?? [], {
     serialization: "json",
     env: childEnvironment(options.program, options.environment),
     execArgv: import.meta.url.endsWith(".ts") ? ["--import", "tsx"] : [],

@@ -13,6 +13,7 @@ import type { Logger, LogSink } from "../log/index.ts";
 import { describeEnd, startProcess } from "./child-process.ts";
 import { supervisorErrors } from "./errors.ts";
 import type { LiveMasterKey } from "./live-master-key.ts";
+import { titleOf, titleRoom } from "./process-title.ts";
 
 export interface ConverterOptions {
   /** As it is at the moment. */
@@ -63,10 +64,11 @@ function run(
       // It writes to no repository: a new supervisor need not wait for it.
       lockFd: undefined,
       environment,
+      titleRoom: titleRoom(main.updateProcessTitle),
     });
     const start: ConversionStart = {
       type: "start",
-      ...(main.updateProcessTitle === "never" ? {} : { title: `moneta: ${conversion}` }),
+      ...titleOf(main.updateProcessTitle, conversion),
       conversion,
       file,
       compression: main.compression.method,

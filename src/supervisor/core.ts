@@ -25,6 +25,7 @@ import type { LiveMasterKey } from "./live-master-key.ts";
 import { createJobs, type Jobs } from "./jobs.ts";
 import { formerBytes, lookAnew, readLineages, rememberLineages } from "./lineages.ts";
 import type { ReloadPart } from "./reload-part.ts";
+import { titleOf, titleRoom } from "./process-title.ts";
 import { createRetentionRuns } from "./retention-runs.ts";
 import type { SupervisedServer } from "./server.ts";
 import { noteTimeline } from "./timelines.ts";
@@ -96,7 +97,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
   const segment = createSegment({ servers: capacity, jobs: JOB_RECORDS });
   const writer = openStateWriter(segment);
   const reader = openStateReader(segment);
-  const children = { lockFd, environment: options.environment };
+  const children = { lockFd, environment: options.environment, titleRoom: titleRoom(configuration.main.updateProcessTitle) };
   const set = createServerSet(capacity);
   const changingModes = createSemaphore(1);
   const jobListeners = new Set<(job: Job, outcome: JobOutcome) => void>();
@@ -113,14 +114,14 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     secrets: secretsFor(of, serverOptions, options.masterKey.current()),
   });
   /** What every child is told at its start. */
-  const start = (server: SupervisedServer, title: string) => {
+  const start = (server: SupervisedServer, base: string, detail: string) => {
     // With the master key of the last look: a job that finds it replaced reads the new one itself, and the next one is given it.
     void options.masterKey.refresh();
-    return startWith(server, title);
+    return startWith(server, base, detail);
   };
-  const startWith = (server: SupervisedServer, title: string) => ({
+  const startWith = (server: SupervisedServer, base: string, detail: string) => ({
     type: "start" as const,
-    ...(configuration.main.updateProcessTitle === "never" ? {} : { title: `moneta: ${title}` }),
+    ...titleOf(configuration.main.updateProcessTitle, base, detail),
     ...startSettings(server.name, configuration, server.options),
     live: live(server),
     state: stateOf(server),
@@ -207,7 +208,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
         ...children,
       }),
     startMessage: (job) => ({
-      ...start(serverOf(job.server), `job ${job.id} ${job.command} ${job.server}`),
+      ...start(serverOf(job.server), "job", `${job.id} ${job.command} ${job.server}`),
       job: job.id,
       request: atItsTurn(job),
       version: options.version,
@@ -248,7 +249,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     logger,
     logSink: options.logSink,
     children,
-    start: (server) => start(server, `receiver ${server.name}`),
+    start: (server) => start(server, "receiver", server.name),
     submit: (name, request) => jobs.submit(name, request),
     changed,
     patienceMs: () => configuration.main.receiverTimeout * 1000,

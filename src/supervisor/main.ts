@@ -3,14 +3,17 @@ import { CommanderError } from "@commander-js/extra-typings";
 import { keepMemoryOutOfCoreDumps, systemClock, toMonetaError } from "../common/index.ts";
 import { formatProblem, loadConfiguration, secretsOf, type LoadedConfiguration, type MainOptions } from "../config/index.ts";
 import { createLogger, createReplaceableSink, registerSecret, type AdjustableLogger, type LogSink, type ReplaceableSink } from "../log/index.ts";
+import { createServiceNotifier, takeServiceEnvironment, unwatched, variablesForSuccessor, type ServiceEnvironment, type ServiceNotifier } from "../service-manager/index.ts";
 import { isInBackground, reportStart, startInBackground } from "./daemonise.ts";
 import { supervisorErrors } from "./errors.ts";
+import { exitStatusOf, wrongCommandLine } from "./exit-status.ts";
 import { createHangUps, type HangUps } from "./hang-up.ts";
 import { createProgram, type DaemonOptions } from "./options.ts";
 import { countLines, type CountingSink } from "./line-counts.ts";
 import { openLiveMasterKey } from "./live-master-key.ts";
 import { logPart, openSink } from "./log-part.ts";
 import { listenToSignals, stoppableFromTheStart, type Stoppable } from "./signals.ts";
+import { processTitle } from "./process-title.ts";
 import { startSupervisor, takeOwnership, type Ownership } from "./supervisor.ts";
 import { readVersion } from "./version.ts";
 import { rotationState } from "../vault/index.ts";
@@ -22,7 +25,7 @@ function parseOptions(): DaemonOptions | number {
   try {
     return createProgram(version).parse(process.argv).opts();
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : wrongCommandLine;
     throw error;
   }
 }
@@ -74,16 +77,29 @@ interface Preparation {
   readonly hangUps: HangUps;
   readonly daemon: ReturnType<typeof stoppableFromTheStart>;
   readonly ownership: Promise<Ownership>;
+  readonly notifier: ServiceNotifier;
 }
 
-function prepare(main: MainOptions): Preparation {
+function prepare(main: MainOptions, service: ServiceEnvironment | undefined, background: boolean): Preparation {
   // Whatever the surroundings say: what is stored is nobody else's business.
   process.umask(0o077);
-  if (main.updateProcessTitle !== "never") process.title = "moneta: supervisor";
+  const title = processTitle(main.updateProcessTitle, "supervisor");
+  if (title !== undefined) process.title = title;
   const sink = createReplaceableSink(openSink(main));
   const lines = countLines(sink);
   const logger = createLogger(["supervisor"], main.logLevel, (record) => lines.write(record));
   if (!dumpsAreEmpty) logger.warn("core dumps hold passwords and keys on this system: keep them off, or to yourself");
+  const notifier =
+    service === undefined
+      ? unwatched
+      : createServiceNotifier({
+          service,
+          environment: process.env,
+          complain: (message) => logger.error(message),
+          // The manager has started the process that is about to end.
+          ...(background ? { mainPid: process.pid } : {}),
+        });
+  notifier.doing("starting");
   const daemon = stoppableFromTheStart((reason) => {
     logger.warn(`the start is given up: ${reason}`);
     process.exit(1);
@@ -96,29 +112,35 @@ function prepare(main: MainOptions): Preparation {
   listen(daemon, sink, logger, hangUps);
   const ownership = takeOwnership(main, { clock: systemClock, logger });
   ownership.catch(() => undefined); // Heard of when the configuration turns out right.
-  return { sink, lines, logger, hangUps, daemon, ownership };
+  return { sink, lines, logger, hangUps, daemon, ownership, notifier };
 }
 
 /** Runs the daemon to its end; the exit status. */
 async function run(options: DaemonOptions): Promise<number> {
+  const service = takeServiceEnvironment(process.env, process.pid);
   if (process.getuid?.() === 0) throw supervisorErrors.root("moneta does not run as root");
   const background = isInBackground(process.env);
   let prepared: Preparation | undefined;
   try {
     const loaded = await load(options, {
       meanwhile(main) {
-        if (!options.daemon || (background && main.logType !== "console")) prepared = prepare(main);
+        if (!options.daemon || (background && main.logType !== "console")) prepared = prepare(main, service, background);
       },
     });
     if (options.daemon && loaded.configuration.main.logType === "console") {
       throw supervisorErrors.daemonise("-d needs a log_type other than console: nobody would see the log");
     }
     if (prepared !== undefined) return await serve(loaded, prepared, options);
+  } catch (error) {
+    const { code, message } = toMonetaError(error);
+    prepared?.notifier.failed(`does not start: ${code}: ${message}`);
+    throw error;
   } finally {
     // An ownership that was taken in vain ends with the process, which is next.
+    await prepared?.notifier.close();
     await prepared?.sink.close();
   }
-  const pid = await startInBackground(process.argv[1] ?? "", process.argv.slice(2), process.env);
+  const pid = await startInBackground(process.argv[1] ?? "", process.argv.slice(2), { ...process.env, ...variablesForSuccessor(service) });
   process.stdout.write(`moneta runs in the background with pid ${pid}\n`);
   return 0;
 }
@@ -138,7 +160,7 @@ async function serve(loaded: LoadedConfiguration, prepared: Preparation, options
 
 async function supervise(
   loaded: LoadedConfiguration,
-  { sink, lines, logger, daemon, ownership, hangUps }: Preparation,
+  { sink, lines, logger, daemon, ownership, hangUps, notifier }: Preparation,
   options: DaemonOptions,
 ): Promise<number> {
   const { configuration, masterKey } = loaded;
@@ -157,6 +179,7 @@ async function supervise(
     logger,
     logSink: lines,
     clock: systemClock,
+    notifier,
     pid: process.pid,
     environment: process.env,
     source: {
@@ -195,10 +218,10 @@ async function main(): Promise<void> {
   try {
     process.exitCode = await run(options);
   } catch (error) {
-    const { message, hint, exit } = toMonetaError(error);
+    const { message, hint } = toMonetaError(error);
     process.stderr.write(`moneta: ${message}\n${hint}\n`);
     await reportStart(process, error);
-    process.exitCode = exit;
+    process.exitCode = exitStatusOf(error);
   }
   process.exit();
 }

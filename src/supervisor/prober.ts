@@ -7,6 +7,7 @@ import type { Logger, LogSink } from "../log/index.ts";
 import { describeEnd, startProcess } from "./child-process.ts";
 import { supervisorErrors } from "./errors.ts";
 import type { LiveMasterKey } from "./live-master-key.ts";
+import { titleOf, titleRoom } from "./process-title.ts";
 import { repositorySettings, secretsFor, serverSettings } from "./settings.ts";
 
 export interface ProberOptions {
@@ -68,11 +69,12 @@ async function ask(options: ProberOptions, server: ServerOptions): Promise<Probe
       // It writes to no repository: a new supervisor need not wait for it.
       lockFd: undefined,
       environment,
+      titleRoom: titleRoom(configuration.main.updateProcessTitle),
     });
     const limit = setTimeout(() => process.kill(), patienceMs);
     const start: ProbeStart = {
       type: "start",
-      ...(configuration.main.updateProcessTitle === "never" ? {} : { title: `moneta: check ${server.name}` }),
+      ...titleOf(configuration.main.updateProcessTitle, "check", server.name),
       server: serverSettings(configuration, server),
       repository: repositorySettings(configuration, server, repositoryId),
       secrets: secretsFor(configuration, server, masterKey),

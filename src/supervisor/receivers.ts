@@ -25,6 +25,7 @@ export interface ReceiverOptions {
   readonly onExtensions: (extensions: readonly ServerExtension[]) => void;
   readonly lockFd: number | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly titleRoom: readonly string[];
   readonly drainTimeoutMs: number;
 }
 
@@ -103,6 +104,7 @@ export function createReceiver(options: ReceiverOptions): Receiver {
         logger: logger.child(server),
         lockFd: options.lockFd,
         environment: options.environment,
+        titleRoom: options.titleRoom,
       });
       const beats = watchBeats(options.clock, () => {
         logger.error(`the receiver of ${server} gives no sign of life and is killed`, { pid: process.pid ?? 0 });

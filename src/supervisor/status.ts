@@ -78,7 +78,8 @@ function provenOf({ drills }: SupervisedServer): Pick<ServerSummary, "proven"> {
   return { proven: { moment: best.moment, at: best.ended, label: best.label ?? "" } };
 }
 
-function streamOf(server: SupervisedServer, state: ServerState): StreamSummary {
+/** How far the WAL of a server is, and in what state its receiver. */
+export function streamOf(server: SupervisedServer, state: ServerState): StreamSummary {
   const known = state.timeline > 0;
   const lag = state.serverEndLsn > state.flushLsn ? state.serverEndLsn - state.flushLsn : 0n;
   const { child } = server.receiver;

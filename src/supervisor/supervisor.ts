@@ -12,6 +12,7 @@ import {
   requireRepository,
   type OwnerLock,
 } from "../repository/index.ts";
+import type { ServiceNotifier } from "../service-manager/index.ts";
 import { openReserve } from "../storage/index.ts";
 import { placesOf } from "./alarms.ts";
 import { createCommandCounts, type CommandCounts } from "./command-counts.ts";
@@ -35,6 +36,7 @@ import { openRemoteManagement, remoteManagementPart, remoteSettings } from "./re
 import { openRepositoryMemory, type RepositoryMemory } from "./repository-memory.ts";
 import { keepReserve } from "./reserve.ts";
 import type { SupervisedServer } from "./server.ts";
+import { serviceStatus } from "./service-status.ts";
 import { managementLimits } from "./settings.ts";
 import { intervalsOf } from "./schedule-command.ts";
 import { startScheduling } from "./scheduling.ts";
@@ -52,6 +54,8 @@ export interface SupervisorOptions extends CoreOptions {
   readonly parts: readonly ReloadPart[];
   readonly ownership: Ownership;
   readonly logSink: CountingSink;
+  /** Whom a service manager hears. */
+  readonly notifier: ServiceNotifier;
 }
 
 /** The repository is ours. */
@@ -108,12 +112,15 @@ async function startOwned(
   lock: OwnerLock,
   undo: (() => Promise<void>)[],
 ): Promise<Supervisor> {
-  const { clock, logger } = options;
+  const { clock, logger, notifier } = options;
   const { main } = options.configuration;
   const storage = openRepositoryStorage(main.baseDir, options.repositoryId);
   const core = await createCore(options, storage, lock.fd);
   const remains = new Map<SupervisedServer, boolean>();
-  for (const server of core.servers) remains.set(server, await firstLook(server, core, storage, logger));
+  for (const server of core.servers) {
+    notifier.doing(`starting: looking at what is stored of ${server.name}`);
+    remains.set(server, await firstLook(server, core, storage, logger));
+  }
   const stopping = new AbortController();
   undo.push(async () => stopping.abort());
   const space = createSpaceMonitor(
@@ -227,6 +234,7 @@ async function startOwned(
   const stop = (reason: string): void => {
     if (shutdown.begun) return;
     stopping.abort();
+    notifier.stopping(reason);
     shutdown
       .begin(reason)
       .then(async (orderly) => {
@@ -283,12 +291,19 @@ async function startOwned(
     stopping: () => stopping.signal.aborted,
     logger: logger.child("configuration"),
   });
-  begun.reloads = reloads;
+  const heard = announced(notifier, reloads);
+  begun.reloads = heard;
   ready = true;
   logger.info(`moneta ${options.version} is ready`, { servers: servers.length, baseDir: main.baseDir });
-  const supervisor = { stop, force: (reason: string) => shutdown.force(reason), reload: () => reloads.reload(), ended };
+  const supervisor = { stop, force: (reason: string) => shutdown.force(reason), reload: () => heard.reload(), ended };
   daemon.started(supervisor);
+  await notifier.ready(() => serviceStatus(core.servers, sources));
   return supervisor;
+}
+
+/** Has the service manager hear of each reading of the configuration, whoever asked for it. */
+function announced(notifier: ServiceNotifier, reloads: Reloads): Reloads {
+  return { ...reloads, reload: () => notifier.around(() => reloads.reload()) };
 }
 
 /** What the management commands need besides the core. */

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
 import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
 import { isAlive, run, signalPid } from "../support/processes.ts";
+import { listenAsManager, says } from "../support/service-manager.ts";
 import { giveToUnprivileged } from "../support/unprivileged-user.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { childrenTitled, receiverPid, serverStatus } from "./daemon-observation.ts";
@@ -133,14 +134,14 @@ describe("operating the daemon", () => {
     expect(existsSync(join(daemon.socketDir, ".s.pgmoneta"))).toBe(false);
   });
 
-  it("prints its version and help with status 0 and refuses an unknown option with 1", async () => {
+  it("prints its version and help with status 0 and refuses an unknown option with 78", async () => {
     const version = await run(program, ["-V"], { env: { PATH: process.env["PATH"] }, unprivileged: true });
     expect([version.status, version.stdout]).toEqual([0, expect.stringMatching(/^moneta \d+\.\d+\.\d+\n$/)]);
     const help = await run(program, ["-?"], { env: { PATH: process.env["PATH"] }, unprivileged: true });
     expect(help.status).toBe(0);
     for (const option of ["-c", "-u", "-A", "-D", "-d", "-V", "-?"]) expect(help.stdout).toContain(option);
     const wrong = await run(program, ["--surprise"], { env: { PATH: process.env["PATH"] }, unprivileged: true });
-    expect(wrong.status).toBe(1);
+    expect(wrong.status).toBe(78);
   });
 
   it("refuses the background without a log to write to, and a configuration that is wrong, before anything starts", async () => {
@@ -150,7 +151,7 @@ describe("operating the daemon", () => {
     const content = await readFile(daemon.configFile, "utf8");
     await appendFile(daemon.configFile, "\n[broken]\nhost = /tmp\n");
     const broken = await run(program, ["-d", "-D", daemon.configDir], { env, unprivileged: true });
-    expect(broken.status).not.toBe(0);
+    expect(broken.status).toBe(78);
     expect(broken.stderr).toContain("pgmoneta.conf");
     await writeFile(daemon.configFile, content);
   });
@@ -163,7 +164,8 @@ describe("operating the daemon", () => {
     );
     await writeFile(daemon.configFile, content);
     giveToUnprivileged(daemon.configFile);
-    const env = { PATH: process.env["PATH"], HOME: daemon.home };
+    const manager = await listenAsManager(join(daemon.root, "notify"));
+    const env = { PATH: process.env["PATH"], HOME: daemon.home, NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: "1000000" };
     const started = await run(program, ["-d", "-D", daemon.configDir], { env, unprivileged: true });
     expect(started).toMatchObject({ status: 0, stderr: "" });
     const pid = Number(readFileSync(join(daemon.socketDir, "pgmoneta.localhost.pid"), "utf8"));
@@ -175,6 +177,8 @@ describe("operating the daemon", () => {
         readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.split(" ").map(Number) ?? [];
       expect([group, session]).toEqual([pid, pid]);
       expect(parent).not.toBe(process.pid);
+      // Told before the first process ends, so that a service manager knows whom to look after then.
+      expect(manager.received().filter(says("READY=1"))).toEqual([expect.stringContaining(`MAINPID=${pid}\nREADY=1\nWATCHDOG=1\n`)]);
       const again = await run(program, ["-d", "-D", daemon.configDir], { env, unprivileged: true });
       expect([again.status, again.stderr]).toEqual([12, expect.stringContaining(`pid ${pid}`)]);
     } finally {
@@ -182,6 +186,8 @@ describe("operating the daemon", () => {
       await waitFor("the daemon in the background is gone", () => !isAlive(pid));
     }
     expect(readFileSync(log, "utf8")).toContain("stopped");
+    await manager.heard("the end", says("STOPPING=1"));
+    await manager.stop();
     expect(existsSync(join(daemon.socketDir, "pgmoneta.localhost.pid"))).toBe(false);
   });
 });

@@ -110,7 +110,7 @@ requires("openssl").describe("remote management", () => {
     change(/^tls = on\ntls_required = on\n/m, "");
     writeFileSync(daemon.configFile, readFileSync(daemon.configFile, "utf8").replace(/^host = localhost/m, "host = *"));
     const open = await daemon.startExpectingFailure();
-    expect(open.status).toBe(1);
+    expect(open.status).toBe(78);
     expect(open.stderr).toContain("expected tls = on with tls_cert_file and tls_key_file");
     const taken = createServer();
     await new Promise<void>((listening) => taken.listen(0, "127.0.0.1", listening));

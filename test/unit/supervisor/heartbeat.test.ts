@@ -46,6 +46,7 @@ describe("a process that is watched", () => {
       onExtensions: () => undefined,
       onFindings: () => undefined,
       lockFd: undefined,
+      titleRoom: [],
       environment: process.env,
       drainTimeoutMs: 1000,
     });
