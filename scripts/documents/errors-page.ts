@@ -65,7 +65,9 @@ const statuses = `## Exit statuses
 several errors can share one, the code is exact. Statuses from 126 on belong to \`restore_command\` (\`moneta-cli wal-get\`):
 PostgreSQL takes 1 to 125 for the end of the archive and opens the server, and stops recovery from 126 on. So \`wal-get\`
 ends with 0, with 100 where there can be no more WAL (the line in \`postgresql.auto.conf\` makes that the 1 for PostgreSQL),
-and with 126 for every failure, whatever status is listed for it here. A process that a signal ended has 128 and the number of the signal.`;
+and with 126 for every failure, whatever status is listed for it here. A process that a signal ended has 128 and the number of the signal.
+The daemon (\`moneta\`) ends with 78 where \`CONFIGURATION_INVALID\`, \`CONFIGURATION_UNREADABLE\`, \`CONFIGURATION_NOT_FOUND\`, \`ROOT_REFUSED\`
+or its command line keeps it from starting, whatever status is listed for them here: a service manager need not try again.`;
 
 const available = commandNames.filter((name) => commandTable[name].available);
 

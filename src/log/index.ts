@@ -6,6 +6,7 @@ export { createFileSink } from "./file-sink.ts";
 export { formatJsonLine } from "./format-json.ts";
 export { defaultLinePrefix, formatTextLine } from "./format-text.ts";
 export { openLogFile, type LogFile, type LogFileOptions } from "./log-file.ts";
+export { goesToJournal } from "./journal.ts";
 export type { Complain, LineFormat, LogSink } from "./log-sink.ts";
 export * from "./logger.ts";
 export { openLogSink, type LogSinkOptions } from "./open-log-sink.ts";

@@ -3,6 +3,7 @@ import type { Clock } from "../common/index.ts";
 import { createConsoleSink, type TextStream } from "./console-sink.ts";
 import { createFileSink } from "./file-sink.ts";
 import { formatJsonLine } from "./format-json.ts";
+import { forJournal } from "./journal.ts";
 import { formatTextLine } from "./format-text.ts";
 import type { LogRecord } from "./logger.ts";
 import type { LineFormat, LogSink } from "./log-sink.ts";
@@ -26,6 +27,8 @@ export interface LogSinkOptions {
   readonly stderr: TextStream;
   /** The name in syslog. */
   readonly tag: string;
+  /** Whether standard output goes to the journal of systemd; default false. */
+  readonly journal?: boolean;
 }
 
 /** Opens the sink of a daemon or client; `LOG_NOT_OPENED` when the log file cannot be opened. */
@@ -40,7 +43,7 @@ export function openLogSink(options: LogSinkOptions): LogSink {
     options.stderr.write(line);
   };
   const { clock, logType } = options;
-  if (logType === "console") return createConsoleSink(options.stdout, format);
+  if (logType === "console") return createConsoleSink(options.stdout, options.journal === true ? forJournal(format) : format);
   if (logType === "syslog")
     return createSyslogSink({
       format: clean(syslogLine(options)),

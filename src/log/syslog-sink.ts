@@ -5,8 +5,8 @@
  * when it ended by itself go there too, because it may not have delivered them.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import type { LogLevel } from "./logger.ts";
 import type { Complain, LineFormat, LogSink } from "./log-sink.ts";
+import { syslogSeverities } from "./severity.ts";
 
 export interface SyslogOptions {
   readonly format: LineFormat;
@@ -21,9 +21,8 @@ export interface SyslogOptions {
   readonly extraArguments?: readonly string[];
 }
 
-/** Severities of RFC 5424, section 6.2.1, with the facility daemon (3). */
+/** The facility daemon of RFC 5424, section 6.2.1. */
 const facility = 3;
-const severities: Readonly<Record<LogLevel, number>> = { fatal: 2, error: 3, warn: 4, info: 6, debug: 7, trace: 7 };
 
 /** Longest message; logger(1) cuts at 1 KiB unless told otherwise. */
 const messageSize = "8KiB";
@@ -92,7 +91,7 @@ export function createSyslogSink(options: SyslogOptions): LogSink {
       }
       recent.push(line);
       if (recent.length > recentLines) recent.shift();
-      stdin.write(`<${facility * 8 + severities[record.level]}>${line}`);
+      stdin.write(`<${facility * 8 + syslogSeverities[record.level]}>${line}`);
     },
     reopen: () => undefined,
     close: () =>

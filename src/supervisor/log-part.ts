@@ -1,7 +1,7 @@
 /** The log of the daemon in a reload: another destination is open before anything is in force, and the level follows. */
 import { systemClock } from "../common/index.ts";
 import type { MainOptions } from "../config/index.ts";
-import { openLogSink, type AdjustableLogger, type LogSink, type ReplaceableSink } from "../log/index.ts";
+import { goesToJournal, openLogSink, type AdjustableLogger, type LogSink, type ReplaceableSink } from "../log/index.ts";
 import { supervisorErrors } from "./errors.ts";
 import type { ReloadPart } from "./reload-part.ts";
 import { logWords } from "./settings.ts";
@@ -15,6 +15,7 @@ export function openSink(main: MainOptions): LogSink {
     stdout: process.stdout,
     stderr: process.stderr,
     tag: "moneta",
+    journal: goesToJournal(1, process.env["JOURNAL_STREAM"]),
   });
 }
 

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { openLogSink, registerSecret, type LogRecord, type LogSinkOptions } from "../../../src/log/index.ts";
+import { goesToJournal, openLogSink, registerSecret, type LogRecord, type LogSinkOptions } from "../../../src/log/index.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 const record: LogRecord = {
@@ -49,4 +49,21 @@ test("lines from children are cleaned of the secrets that this process knows, wh
   } finally {
     forget();
   }
+});
+
+test("the journal is told the severity of each line, and only when standard output goes there", () => {
+  const journal = options({ journal: true });
+  openLogSink(journal.options).write({ ...record, level: "error", message: "one\ntwo" });
+  expect(journal.out).toEqual(["<3>% ERROR s: one\n<3>\ttwo\n"]);
+  const json = options({ journal: true, logFormat: "json" });
+  openLogSink(json.options).write({ ...record, level: "debug", message: "one\ntwo" });
+  expect(json.out.join("")).toMatch(/^<7>\{.*one\\ntwo.*\}\n$/);
+  const file = openSync(import.meta.filename, "r");
+  try {
+    const { dev, ino } = fstatSync(file);
+    expect([goesToJournal(file, `${dev}:${ino}`), goesToJournal(file, `${dev}:${ino + 1}`), goesToJournal(file, undefined)]).toEqual([true, false, false]);
+  } finally {
+    closeSync(file);
+  }
+  expect(goesToJournal(987_654, "1:1")).toBe(false);
 });
