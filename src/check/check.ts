@@ -73,6 +73,8 @@ export interface ProbeReport {
 }
 
 export interface ServerFindings {
+  /** The statement that gives the role REPLICATION back. */
+  readonly regainReplication: string;
   readonly version: number;
   readonly versionText: string;
   readonly systemIdentifier: string;

@@ -70,7 +70,7 @@ export const serverChecks = {
       if (refused !== undefined) return critical(refused.message, { statement: refused.statement });
       const server = input.probe?.server ?? null;
       if (server === null) return notAsked(input);
-      if (server.replicationRight === false) return critical("the role has lost REPLICATION: the next connection is refused", { statement: "ALTER ROLE … WITH REPLICATION;" });
+      if (server.replicationRight === false) return critical("the role has lost REPLICATION: the next connection is refused", { statement: server.regainReplication });
       return ok("the role may replicate");
     },
   },

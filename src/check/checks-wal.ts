@@ -50,6 +50,7 @@ function primaryWalSpace(input: CheckInput): Verdict {
   const kept = distance > 0n ? distance : 0n;
   const keeps = `the slot keeps ${formatByteSize(Number(kept))} of WAL`;
   const full = timeToFull(input);
+  if (full === undefined && growthPerHour(input) === undefined) return skipped(`${keeps}; how fast that grows is known from the next check on`);
   if (full === undefined) {
     if (server.slotRoom === null && server.diskRoom === null)
       return input.stream.state === "streaming" ? ok(`${keeps}; how much room there is the server does not tell`) : skipped(`${keeps}; how much room there is the server does not tell`);

@@ -5,6 +5,7 @@ import { commonErrors, messageOf, toMonetaError, type Clock } from "../common/in
 import {
   checkPrerequisites,
   prerequisiteOfFailure,
+  quoteIdentifier,
   readServerFacts,
   type ConnectOptions,
   type ServerFacts,
@@ -59,6 +60,7 @@ function alarmOf(error: unknown): Alarm {
 async function findingsOf(facts: ServerFacts): Promise<ServerFindings> {
   const { slot, maxSlotWalKeepSize = -1 } = facts;
   return {
+    regainReplication: `ALTER ROLE ${quoteIdentifier(facts.user)} WITH REPLICATION;`,
     version: facts.serverVersion,
     versionText: facts.versionText,
     systemIdentifier: facts.systemIdentifier,

@@ -40,6 +40,14 @@ test("a server of which everything is as it should be is ok, and nothing is skip
   expect(done.results.map(({ code }) => code)).toEqual(checkCodes);
 });
 
+test("at the first look it is not known how fast the WAL of the slot grows, and nothing is promised", () => {
+  expect(verdict({ earlier: undefined }, "PRIMARY_WAL_SPACE")).toMatchObject({ status: "skipped", message: expect.stringMatching(/from the next check on/) as string });
+});
+
+test("the statement that gives the role its right back can be typed as it stands", () => {
+  expect(verdict(withServer({ replicationRight: false }), "ROLE")?.statement).toBe('ALTER ROLE "moneta" WITH REPLICATION;');
+});
+
 /** K02: broken set-ups, each named by its code, with what to do. */
 const broken: readonly (readonly [what: string, change: Partial<CheckInput>, code: CheckCode, status: CheckStatus, message: RegExp])[] = [
   ["an offline server", { online: false, probe: undefined, ...withAlarm("mode") }, "MODE", "warning", /something/],

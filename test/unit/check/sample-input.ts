@@ -5,6 +5,7 @@ export const now = Date.UTC(2026, 10, 20, 12);
 const day = 86_400_000;
 
 export const findings: ServerFindings = {
+  regainReplication: 'ALTER ROLE "moneta" WITH REPLICATION;',
   version: 150_018,
   versionText: "15.18",
   systemIdentifier: "7713881075539965055",
