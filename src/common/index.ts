@@ -1,5 +1,6 @@
 export * from "./backoff.ts";
 export type * from "./branded.ts";
+export * from "./breather.ts";
 export * from "./byte-size.ts";
 export * from "./checksum.ts";
 export * from "./clock.ts";

@@ -20,7 +20,7 @@ export interface Answer {
 export type Readiness = () => readonly string[];
 
 export interface Content {
-  readonly metrics: (format: ExpositionFormat) => readonly Buffer[];
+  readonly metrics: (format: ExpositionFormat) => Promise<readonly Buffer[]>;
   /** The page at `/`. */
   readonly page: () => Buffer;
   readonly notReady: Readiness;
@@ -31,14 +31,14 @@ const text = (status: number, body: string, headers: Answer["headers"] = {}): An
 
 const known = new Set(["/", "/index.html", "/metrics", "/healthz", "/readyz"]);
 
-export function answer({ method, url, headers }: Request, content: Content): Answer {
+export async function answer({ method, url, headers }: Request, content: Content): Promise<Answer> {
   const path = url.replace(/[?#].*$/s, "");
   if (!known.has(path)) return text(404, "There is nothing here; / says what there is.");
   if (method !== "GET" && method !== "HEAD") return text(405, "Only GET and HEAD are answered.", { Allow: "GET, HEAD" });
   switch (path) {
     case "/metrics": {
       const format = chooseFormat(headers.accept);
-      return { status: 200, type: contentTypes[format], body: content.metrics(format), headers: { Vary: "Accept" } };
+      return { status: 200, type: contentTypes[format], body: await content.metrics(format), headers: { Vary: "Accept" } };
     }
     case "/healthz":
       return text(200, "ok");

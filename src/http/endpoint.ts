@@ -71,18 +71,19 @@ export function createHttpEndpoint(content: Content, logger: Logger): HttpEndpoi
   /** Connections under TLS by their two ends: what lies below a TLS socket cannot be asked of it. */
   const below = new Map<string, Socket>();
 
-  const respond = (request: IncomingMessage, response: ServerResponse): void => {
+  const respond = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const socket = below.get(endsOf(request.socket)) ?? request.socket;
     connections.phase(socket, "answer");
     response.on("close", () => connections.phase(socket, "idle"));
     let given: Answer;
     try {
-      given = answer({ method: request.method ?? "", url: request.url ?? "", headers: request.headers }, content);
+      given = await answer({ method: request.method ?? "", url: request.url ?? "", headers: request.headers }, content);
     } catch (error) {
       logger.error(`a request for ${JSON.stringify(request.url ?? "")} could not be answered: ${messageOf(error)}`);
       given = { status: 500, type: "text/plain; charset=utf-8", body: [Buffer.from("The daemon could not answer; its log says why.\n")] };
     }
     if (given.status >= 400) refused += 1;
+    if (response.destroyed) return;
     // Nobody needs a request with a body: what comes behind it is not looked at.
     const withBody = request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined;
     response.writeHead(given.status, {
@@ -96,7 +97,12 @@ export function createHttpEndpoint(content: Content, logger: Logger): HttpEndpoi
     if (request.method !== "HEAD") for (const piece of given.body) response.write(piece);
     response.end();
   };
-  const http: HttpServer = createHttpServer({ maxHeaderSize: largestHeader, keepAliveTimeout: idleMs }, respond);
+  const http: HttpServer = createHttpServer({ maxHeaderSize: largestHeader, keepAliveTimeout: idleMs }, (request, response) => {
+    respond(request, response).catch((error: unknown) => {
+      logger.error(`an answer could not be sent: ${messageOf(error)}`);
+      response.destroy();
+    });
+  });
   http.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     refused += 1;
     if (!socket.writable || error.code === "ECONNRESET") {

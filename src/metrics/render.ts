@@ -1,5 +1,5 @@
 /** A whole exposition: everything that is quickly told first, then what belongs to single backups, kept from scrape to scrape. */
-import { createBackupSection } from "./backup-section.ts";
+import { createBackupSection, type BackupSectionOptions, type BackupsOwner } from "./backup-section.ts";
 import { endOfExposition, renderFamily, type ExpositionFormat } from "./exposition.ts";
 import type { DaemonFacts } from "./facts.ts";
 import { allFamilies } from "./table.ts";
@@ -8,16 +8,23 @@ import { allFamilies } from "./table.ts";
 export type Exposition = readonly Buffer[];
 
 export interface MetricsRenderer {
-  render(facts: DaemonFacts, format: ExpositionFormat): Exposition;
+  /** `facts` is asked when the backups are rendered, so that nothing in the answer is older than it has to be. */
+  render(servers: () => readonly BackupsOwner[], facts: () => DaemonFacts, format: ExpositionFormat): Promise<Exposition>;
+  /** Renders what belongs to single backups ahead of the next scrape. */
+  refresh(servers: readonly BackupsOwner[]): Promise<void>;
 }
 
-/** @param backupLimit the newest backups of a server that have samples of their own; 0 is all of them */
-export function createMetricsRenderer(backupLimit: () => number): MetricsRenderer {
-  const backups = createBackupSection(backupLimit);
+export function createMetricsRenderer(options: BackupSectionOptions): MetricsRenderer {
+  const backups = createBackupSection(options);
   return {
-    render(facts, format) {
-      const head = allFamilies.map((family) => renderFamily(family, facts, format)).join("");
-      return [Buffer.from(head), backups.render(facts.servers), Buffer.from(endOfExposition[format])];
+    async render(servers, facts, format) {
+      const ofBackups = await backups.render(servers());
+      const now = facts();
+      const head = allFamilies.map((family) => renderFamily(family, now, format)).join("");
+      return [Buffer.from(head), ...ofBackups, Buffer.from(endOfExposition[format])];
+    },
+    async refresh(servers) {
+      await backups.render(servers);
     },
   };
 }

@@ -1,9 +1,9 @@
 /** Metrics and health of the daemon: what the listener answers, from what the supervisor has in memory. */
-import type { Clock } from "../common/index.ts";
+import { createBreather, messageOf, type Clock } from "../common/index.ts";
 import type { MainOptions } from "../config/index.ts";
 import { createHttpEndpoint, type HttpSettings, type PreparedEndpoint } from "../http/index.ts";
 import type { Logger } from "../log/index.ts";
-import { createMetricsRenderer, metricsPage, type Exposition, type ExpositionFormat } from "../metrics/index.ts";
+import { createMetricsRenderer, metricsPage, type BackupsOwner, type DaemonFacts, type Exposition, type ExpositionFormat } from "../metrics/index.ts";
 import { daemonFacts, type MetricsSources } from "./metrics-facts.ts";
 import { watchProcesses, type KnownProcess } from "./process-facts.ts";
 import type { ReloadPart } from "./reload-part.ts";
@@ -33,9 +33,10 @@ export interface MetricsEndpoint {
   readonly port: number | undefined;
 }
 
-/** How often the processes are looked at, and directories measured, while the listener is on. */
+/** While the listener is on: how often the processes are looked at, directories measured, and changed backups rendered ahead of a scrape. */
 const PROCESSES_MS = 10_000;
 const TREES_MS = 600_000;
+const BACKUPS_MS = 1_000;
 
 export function httpSettings(main: MainOptions): HttpSettings {
   const { metricsCertFile: certFile, metricsKeyFile: keyFile, metricsCaFile: caFile } = main;
@@ -57,8 +58,15 @@ interface Remembered {
 export function createMetricsEndpoint(options: MetricsOptions): MetricsEndpoint {
   const { clock, logger } = options;
   const started = clock.now();
-  const renderer = createMetricsRenderer(() => options.main().metricsBackups);
+  const renderer = createMetricsRenderer({ limit: () => options.main().metricsBackups, pause: createBreather() });
+  const owners = (): BackupsOwner[] => options.servers.map(({ name }) => ({ name, entries: options.status.entries(name) }));
   const remembered = new Map<ExpositionFormat, Remembered>();
+  /** How often what was remembered was let go: an answer from before is not remembered after it. */
+  let forgotten = 0;
+  const forget = (): void => {
+    forgotten += 1;
+    remembered.clear();
+  };
   const page = Buffer.from(metricsPage(options.status.version));
   let scrapes = { count: 0, seconds: 0 };
   let watching: { readonly stop: () => void; readonly processes: MetricsSources["processes"]; readonly trees: MetricsSources["trees"] } | undefined;
@@ -66,14 +74,21 @@ export function createMetricsEndpoint(options: MetricsOptions): MetricsEndpoint 
   const watch = (): NonNullable<typeof watching> => {
     const stopped = new AbortController();
     const { signal } = stopped;
+    keepRendered(signal).catch(() => undefined); // Only the signal ends the sleep.
     return {
       stop: () => stopped.abort(),
       processes: watchProcesses(options.listProcesses, { clock, intervalMs: PROCESSES_MS, signal }),
       trees: watchTrees(options.listTrees, { clock, intervalMs: TREES_MS, signal }),
     };
   };
-  const render = (format: ExpositionFormat): Exposition => {
-    const facts = daemonFacts({
+  const keepRendered = async (signal: AbortSignal): Promise<void> => {
+    for (;;) {
+      await renderer.refresh(owners()).catch((error: unknown) => logger.error(`the metrics of backups cannot be made ready: ${messageOf(error)}`));
+      await clock.sleep(BACKUPS_MS, signal);
+    }
+  };
+  const factsNow = (): DaemonFacts =>
+    daemonFacts({
       ...options,
       started,
       processes: watching?.processes ?? { facts: [] },
@@ -81,18 +96,17 @@ export function createMetricsEndpoint(options: MetricsOptions): MetricsEndpoint 
       certificates: () => (http.certificateExpires === undefined ? [] : [{ use: "metrics", expires: http.certificateExpires }]),
       scrapes: () => ({ ...scrapes, refused: http.refused }),
     });
-    return renderer.render(facts, format);
-  };
-  const metrics = (format: ExpositionFormat): Exposition => {
+  const metrics = async (format: ExpositionFormat): Promise<Exposition> => {
     const began = clock.monotonic();
     const { metricsCacheMaxAge, metricsCacheMaxSize } = options.main();
     const known = remembered.get(format);
+    const before = forgotten;
     const usable = known !== undefined && began - known.at < metricsCacheMaxAge * 1000;
-    const exposition = usable ? known.exposition : render(format);
+    const exposition = usable ? known.exposition : await renderer.render(owners, factsNow, format);
     if (!usable) {
       remembered.delete(format);
       const size = exposition.reduce((sum, { length }) => sum + length, 0);
-      if (metricsCacheMaxAge > 0 && size <= metricsCacheMaxSize) remembered.set(format, { at: began, exposition });
+      if (before === forgotten && metricsCacheMaxAge > 0 && size <= metricsCacheMaxSize) remembered.set(format, { at: began, exposition });
     }
     scrapes = { count: scrapes.count + 1, seconds: scrapes.seconds + (clock.monotonic() - began) / 1000 };
     return exposition;
@@ -105,7 +119,7 @@ export function createMetricsEndpoint(options: MetricsOptions): MetricsEndpoint 
       abandon: () => prepared.abandon(),
       commit() {
         prepared.commit();
-        remembered.clear();
+        forget();
         if (main.metrics === 0) {
           watching?.stop();
           watching = undefined;
@@ -116,7 +130,7 @@ export function createMetricsEndpoint(options: MetricsOptions): MetricsEndpoint 
   return {
     prepare,
     update: async (main) => (await prepare(main)).commit(),
-    forget: () => remembered.clear(),
+    forget,
     close(all) {
       watching?.stop();
       watching = undefined;

@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
+import type { Readable } from "node:stream";
+import { StringDecoder } from "node:string_decoder";
 import { registerResource } from "./resources.ts";
 import { asUnprivileged } from "./unprivileged-user.ts";
 import { waitFor } from "./wait-for.ts";
@@ -46,13 +48,11 @@ export function startProcess(command: string, args: readonly string[], options: 
       stdio: ["pipe", "pipe", "pipe"],
       ...(options.unprivileged === true ? asUnprivileged() : {}),
     });
-    const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
-    child.stdout.on("data", (piece: Buffer) => output.stdout.push(piece));
-    child.stderr.on("data", (piece: Buffer) => output.stderr.push(piece));
+    const stdout = collectText(child.stdout);
+    const stderr = collectText(child.stderr);
     // A program that does not read its input may close it early: that is its own business.
     child.stdin.on("error", () => undefined);
     if (options.keepInputOpen !== true) child.stdin.end(options.input);
-    const text = (pieces: Buffer[]): string => Buffer.concat(pieces).toString("utf8");
     let running = true;
     const finished = new Promise<Finished>((settle) => {
       child.once("exit", () => {
@@ -60,7 +60,7 @@ export function startProcess(command: string, args: readonly string[], options: 
       });
       child.once("close", (status, signal) => {
         forget();
-        settle({ status, signal, stdout: text(output.stdout), stderr: text(output.stderr) });
+        settle({ status, signal, stdout: stdout(), stderr: stderr() });
       });
     });
     const kill = (signal: NodeJS.Signals = "SIGTERM"): void => {
@@ -86,8 +86,8 @@ export function startProcess(command: string, args: readonly string[], options: 
       if (child.pid === undefined) return;
       resolve({
         pid: child.pid,
-        stdout: () => text(output.stdout),
-        stderr: () => text(output.stderr),
+        stdout,
+        stderr,
         finished,
         isRunning: () => running,
         write: (more) => void child.stdin.write(more),
@@ -95,6 +95,19 @@ export function startProcess(command: string, args: readonly string[], options: 
       });
     });
   });
+}
+
+/** What a stream has said so far: kept as text, because whoever waits for a line asks again and again. */
+function collectText(stream: Readable): () => string {
+  const decoder = new StringDecoder("utf8");
+  let text = "";
+  stream.on("data", (piece: Buffer) => {
+    text += decoder.write(piece);
+  });
+  stream.once("end", () => {
+    text += decoder.end();
+  });
+  return () => text;
 }
 
 /** Runs a program to its end and returns all that it said, whatever the exit status. */

@@ -3,6 +3,7 @@ const DEFAULT_DEADLINE_MS = 120_000;
 
 export interface WaitOptions {
   readonly deadlineMs?: number;
+  /** How long to rest after a look; default: a tenth of what was waited already, 20 to 100 ms. */
   readonly everyMs?: number;
   /** What was seen at the last look; appended to the message of the failure. */
   readonly seen?: () => unknown;
@@ -21,6 +22,7 @@ export async function waitFor<T>(
   const start = performance.now();
   let lastError: unknown;
   for (;;) {
+    const begun = performance.now();
     try {
       const result = await look();
       lastError = undefined;
@@ -29,7 +31,10 @@ export async function waitFor<T>(
       lastError = error;
     }
     if (performance.now() - start > deadlineMs) break;
-    await new Promise((resolve) => setTimeout(resolve, options.everyMs ?? 20));
+    // A look that is dear is not to take the cores from what is waited for.
+    const dear = 4 * (performance.now() - begun);
+    const usual = Math.min(100, Math.max(20, (begun - start) / 10));
+    await new Promise((resolve) => setTimeout(resolve, Math.max(options.everyMs ?? usual, Math.min(dear, 1000))));
   }
   const seen = options.seen === undefined ? "" : `; last seen: ${describe(options.seen())}`;
   const reason = lastError === undefined ? "" : `; last error: ${describe(lastError)}`;

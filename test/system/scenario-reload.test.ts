@@ -4,9 +4,11 @@
  * in the middle of saving leaves the file as it was or as it was to be.
  */
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { createServer, connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDaemon, type CliResult, type Daemon } from "../support/daemon.ts";
+import { freePort } from "../support/free-port.ts";
 import { insertMarkers, startMarkerLoop, type MarkerLoop } from "../support/marker-table.ts";
 import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
 import { signalPid } from "../support/processes.ts";
@@ -33,6 +35,7 @@ beforeAll(async () => {
   await two.sql("CREATE ROLE moneta LOGIN REPLICATION; GRANT pg_read_all_settings TO moneta");
   await daemon.waitUntilStreaming("one");
   load = await startMarkerLoop(one);
+  load.rest(20);
   untouched = await walsender(one, "moneta_one");
   written = readFileSync(daemon.configFile, "utf8");
 }, 120_000);
@@ -245,6 +248,56 @@ describe("setting a key", () => {
     expect(answers.map(({ status }) => status === 0)).toEqual([true, true, true, true, false, true]);
     expect(text).toContain("***");
     expect([text.includes(secret), text.includes(other)]).toEqual([false, false]);
+  });
+});
+
+/** Whether somebody takes connections there. */
+const answersAt = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, "localhost", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+
+describe("listeners", () => {
+  it("move to other ports, all of them or none", async () => {
+    const admins = join(daemon.configDir, "pgmoneta_admins.conf");
+    expect((await daemon.admin(["-f", admins, "-U", "alice", "-P", "secret of the admin", "user", "add"])).status).toBe(0);
+    const before = written;
+    const first = [await freePort(), await freePort(), await freePort()] as const;
+    const at = ([metrics, management, nagios]: readonly number[]): string =>
+      before.replace("[pgmoneta]\n", `[pgmoneta]\nmetrics = ${metrics}\nmanagement = ${management}\nnagios = ${nagios}\n`);
+    const seen = (ports: readonly number[]): Promise<boolean[]> => Promise.all(ports.map(answersAt));
+    const scraped = async (port: number): Promise<boolean> => (await (await fetch(`http://localhost:${port}/metrics`)).text()).includes("pgmoneta_state");
+    const asked = async (port: number): Promise<number | null> =>
+      (await daemon.cli(["-h", "localhost", "-p", String(port), "-U", "alice", "--tls-mode", "disable", "status"], { env: { PGMONETA_PASSWORD: "secret of the admin" } })).status;
+    write(at(first));
+    await ask(daemon, "conf", "reload");
+    expect([await seen(first), await scraped(first[0]), await asked(first[1])]).toEqual([[true, true, true], true, 0]);
+
+    // The last of them is taken: the two before it, which were free, are not moved either.
+    const squatter = createServer();
+    await new Promise<void>((resolve) => squatter.listen(0, "localhost", resolve));
+    const taken = (squatter.address() as { readonly port: number }).port;
+    const second = [await freePort(), await freePort()] as const;
+    try {
+      write(at([...second, taken]));
+      const { status, stderr } = await cli("conf", "reload");
+      expect([status === 0, stderr.includes(String(taken))], stderr).toEqual([false, true]);
+      expect([await seen(first), await seen(second), await get("metrics")]).toEqual([[true, true, true], [false, false], String(first[0])]);
+    } finally {
+      await new Promise((resolve) => squatter.close(resolve));
+    }
+    await ask(daemon, "conf", "reload");
+    expect([await seen(first), await seen([...second, taken])]).toEqual([[false, false, false], [true, true, true]]);
+    expect([await scraped(second[0]), await asked(second[1])]).toEqual([true, 0]);
+
+    write(before);
+    await ask(daemon, "conf", "reload");
+    expect(await seen([...second, taken])).toEqual([false, false, false]);
+    expect(await walsender(one, "moneta_one")).toBe(untouched);
   });
 });
 

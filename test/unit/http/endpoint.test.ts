@@ -30,7 +30,7 @@ afterEach(() => {
 
 const big = Buffer.alloc(300_000, "x");
 const content = {
-  metrics: (format: string) => {
+  metrics: async (format: string) => {
     if (format === "openmetrics") throw new Error("nobody can know that");
     return [Buffer.from("a 1\n"), big];
   },

@@ -3,12 +3,15 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { allFamilies, chooseFormat, createMetricsRenderer, metricsPage, pgmonetaGroups, type DaemonFacts, type ExpositionFormat } from "../../../src/metrics/index.ts";
+import { allFamilies, chooseFormat, createMetricsRenderer, metricsPage, pgmonetaGroups, type DaemonFacts, type Exposition, type ExpositionFormat, type MetricsRenderer } from "../../../src/metrics/index.ts";
 import { requires, tool } from "../../support/requires.ts";
 import { daemon, entry, server, stateWith } from "./facts.ts";
 
-const textOf = (facts: DaemonFacts, format: ExpositionFormat = "text", limit = 0): string =>
-  Buffer.concat(createMetricsRenderer(() => limit).render(facts, format)).toString();
+const pause = async (): Promise<void> => undefined;
+const rendered = (renderer: MetricsRenderer, facts: DaemonFacts, format: ExpositionFormat = "text"): Promise<Exposition> =>
+  renderer.render(() => facts.servers, () => facts, format);
+const textOf = async (facts: DaemonFacts, format: ExpositionFormat = "text", limit = 0): Promise<string> =>
+  Buffer.concat(await rendered(createMetricsRenderer({ limit: () => limit, pause }), facts, format)).toString();
 const samplesOf = (text: string, name: string): string[] => text.split("\n").filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
 
 const full = daemon([
@@ -17,7 +20,7 @@ const full = daemon([
 ]);
 
 describe("an exposition", () => {
-  it("has every family of pgmoneta's with its name and labels, as a scrape of pgmoneta shows them", () => {
+  it("has every family of pgmoneta's with its name and labels, as a scrape of pgmoneta shows them", async () => {
     const captured = readFileSync(join(import.meta.dirname, "../../fixtures/pgmoneta-scrape.txt"), "utf8");
     const theirs = new Map<string, string>();
     for (const line of captured.split("\n")) {
@@ -28,12 +31,12 @@ describe("an exposition", () => {
     expect(theirs.size).toBe(100);
     expect(new Map([...ours].toSorted())).toEqual(new Map([...theirs].toSorted()));
     // And each of them has a sample, as long as a server has streamed.
-    const text = textOf(full);
+    const text = await textOf(full);
     expect([...ours.keys()].filter((name) => samplesOf(text, name).length === 0)).toEqual([]);
   });
 
-  it("says each sample once, and the samples of a family together", () => {
-    const lines = textOf(full).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  it("says each sample once, and the samples of a family together", async () => {
+    const lines = (await textOf(full)).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
     const series = lines.map((line) => line.replace(/ \S+$/, ""));
     expect(series.length).toBe(new Set(series).size);
     const order = series.map((line) => line.replace(/\{.*/s, "").replace(/_(bucket|sum|count)$/, ""));
@@ -41,8 +44,8 @@ describe("an exposition", () => {
     expect(changes.length).toBe(new Set(changes).size);
   });
 
-  it("shows the values that are meant", () => {
-    const text = textOf(full);
+  it("shows the values that are meant", async () => {
+    const text = await textOf(full);
     for (const line of [
       'moneta_wal_lag_bytes{name="primary"} 256',
       'moneta_wal_lag_seconds{name="primary"} 4',
@@ -75,37 +78,55 @@ describe("an exposition", () => {
     expect(samplesOf(text, "pgmoneta_backup_end_walpos").at(-1)).toBe('pgmoneta_backup_end_walpos{name="odd \\"name\\"\\\\",label="0",walpos="0/0"} 0');
   });
 
-  it("has no sample of what is not known, and no time that nobody proved", () => {
+  it("has no sample of what is not known, and no time that nobody proved", async () => {
     const unknown = daemon([server("new", { state: stateWith({}), window: { start: undefined, end: undefined } })]);
-    const text = textOf(unknown);
+    const text = await textOf(unknown);
     for (const name of ["moneta_wal_lag_bytes", "moneta_wal_lag_seconds", "moneta_backup_age_seconds", "moneta_proven_time_seconds", "moneta_recovery_window_start_time_seconds"]) {
       expect(samplesOf(text, name)).toEqual([]);
     }
     expect(samplesOf(text, "moneta_recovery_window_seconds")).toEqual(['moneta_recovery_window_seconds{name="new"} 0']);
   });
 
-  it("has the newest backups of each server, as many as are wanted, and counts all of them", () => {
+  it("has the newest backups of each server, as many as are wanted, and counts all of them", async () => {
     const entries = Array.from({ length: 20 }, (_, index) => entry(`202611200901${String(index).padStart(2, "0")}`));
-    const text = textOf(daemon([server("primary", { entries })]), "text", 3);
+    const text = await textOf(daemon([server("primary", { entries })]), "text", 3);
     expect(samplesOf(text, "pgmoneta_backup").map((line) => /label="\d+(\d\d)"/.exec(line)?.[1])).toEqual(["17", "18", "19"]);
     expect(text).toContain('pgmoneta_backup_valid{name="primary"} 20\n');
   });
 
-  it("renders what belongs to single backups once, and again only for the server where something changed", () => {
-    const renderer = createMetricsRenderer(() => 0);
+  it("renders what belongs to single backups once, and again only for the server where something changed", async () => {
+    const renderer = createMetricsRenderer({ limit: () => 0, pause });
+    const ofBackups = async (facts: DaemonFacts, format: ExpositionFormat = "text"): Promise<readonly Buffer[]> => (await rendered(renderer, facts, format)).slice(1, -1);
     const entries = [entry("20261120090138")];
-    const first = renderer.render(daemon([server("a", { entries }), server("b", { entries })]), "text")[1];
-    const readAgain = renderer.render(daemon([server("a", { entries: [entry("20261120090138")] }), server("b", { entries })]), "openmetrics")[1];
-    expect(readAgain).toBe(first);
-    const changed = renderer.render(daemon([server("a", { entries }), server("b", { entries: [entry("20261120090138", { keep: true })] })]), "text")[1];
-    expect(changed).not.toBe(first);
-    expect(changed?.toString()).toContain('pgmoneta_backup_retain{name="b",label="20261120090138"} 1');
-    const fewer = renderer.render(daemon([server("b", { entries })]), "text")[1];
-    expect(fewer?.toString()).not.toContain('name="a"');
+    const first = await ofBackups(daemon([server("a", { entries }), server("b", { entries })]));
+    const readAgain = await ofBackups(daemon([server("a", { entries: [entry("20261120090138")] }), server("b", { entries })]), "openmetrics");
+    expect(readAgain.length).toBeGreaterThan(10);
+    expect(readAgain.every((buffer, index) => buffer === first[index])).toBe(true);
+    const changed = await ofBackups(daemon([server("a", { entries }), server("b", { entries: [entry("20261120090138", { keep: true })] })]));
+    expect(changed[0]).not.toBe(first[0]);
+    expect(Buffer.concat(changed).toString()).toContain('pgmoneta_backup_retain{name="b",label="20261120090138"} 1');
+    const fewer = await ofBackups(daemon([server("b", { entries })]));
+    expect(Buffer.concat(fewer).toString()).not.toContain('name="a"');
   });
 
-  it("is OpenMetrics for whoever prefers it: counters are named without _total, and nothing follows the end", () => {
-    const text = textOf(full, "openmetrics");
+  it("is rendered in steps, between which others have their turn, and ahead of the scrape that sends it", async () => {
+    let pauses = 0;
+    const renderer = createMetricsRenderer({ limit: () => 0, pause: async () => void (pauses += 1) });
+    const many = (own: string, count: number) => server(own, { entries: Array.from({ length: count }, (_, index) => entry(`2026${String(1_000_000_000 + index)}`)) });
+    const facts = daemon([many("a", 1000), many("b", 300)]);
+    await renderer.refresh(facts.servers);
+    // A thousand samples of a family are four steps, three hundred are two, and both are joined in a third.
+    const families = (await rendered(renderer, facts)).length - 2;
+    expect(pauses).toBe(2 + families * (4 + 2 + 1));
+    pauses = 0;
+    await rendered(renderer, facts);
+    expect(pauses).toBe(0);
+    await rendered(renderer, daemon([facts.servers[0] ?? many("a", 1000), many("b", 301)]));
+    expect(pauses).toBe(1 + families * (2 + 1));
+  });
+
+  it("is OpenMetrics for whoever prefers it: counters are named without _total, and nothing follows the end", async () => {
+    const text = await textOf(full, "openmetrics");
     expect(text.endsWith("\n# EOF\n")).toBe(true);
     expect(text).toContain("# TYPE moneta_wal_received_bytes counter\nmoneta_wal_received_bytes_total{");
     expect(text).toContain("# TYPE pgmoneta_logging_info unknown\n");
@@ -118,14 +139,14 @@ describe("an exposition", () => {
     expect(chooseFormat("application/openmetrics-text;q=0, text/plain")).toBe("text");
   });
 
-  it("is listed on the page, every family of it", () => {
+  it("is listed on the page, every family of it", async () => {
     const page = metricsPage("0.1.0<");
     expect(allFamilies.filter(({ name }) => !page.includes(`<dt>${name}`))).toEqual([]);
     expect(page).toContain("<h1>Moneta 0.1.0&lt;</h1>");
   });
 
-  requires("promtool").it("is clean in the eyes of promtool, but for two names that are pgmoneta's", () => {
-    const { status, stdout, stderr } = spawnSync(tool("promtool"), ["check", "metrics"], { input: textOf(full), encoding: "utf8" });
+  requires("promtool").it("is clean in the eyes of promtool, but for two names that are pgmoneta's", async () => {
+    const { status, stdout, stderr } = spawnSync(tool("promtool"), ["check", "metrics"], { input: await textOf(full), encoding: "utf8" });
     expect((stdout + stderr).trim().split("\n")).toEqual([
       'pgmoneta_retention_days use base unit "seconds" instead of "days"',
       'pgmoneta_retention_weeks use base unit "seconds" instead of "weeks"',
