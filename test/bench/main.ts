@@ -1,7 +1,8 @@
 /** `npm run bench`: see scripts/bench.mjs for how it is started, and doc/benchmarks.md for what it says. */
 import { mkdir, writeFile } from "node:fs/promises";
-import { cpus, loadavg, release, totalmem } from "node:os";
+import { cpus, release, totalmem } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "../support/postgres-cluster.ts";
 import { findPostgres } from "../support/postgres-binaries.ts";
 import { releaseAll } from "../support/resources.ts";
@@ -54,7 +55,7 @@ async function bench(options: BenchOptions): Promise<number> {
   const postgres = findPostgres(15);
   if (postgres === undefined) throw new Error("PostgreSQL 15 is not installed");
   const programs = await findPrograms(postgres.binDir);
-  const machine = describeMachine(postgres.version, programs);
+  const machine = describeMachine(postgres.version, programs, await busyCores(5000));
   say(printMachine(machine));
   const { context, sizeOfStandard } = createContext(options, programs);
   const findings: Finding[] = [];
@@ -69,7 +70,7 @@ async function bench(options: BenchOptions): Promise<number> {
   if (interrupted.signal.aborted) say("\ninterrupted");
   const bytes = interrupted.signal.aborted ? undefined : await sizeOfStandard();
   const report: Report = {
-    machine: { ...machine, loadAfter: loadavg()[0] ?? 0 },
+    machine,
     runs: options.runs,
     scale: options.scale,
     ...(bytes === undefined ? {} : { dataBytes: bytes }),
@@ -99,7 +100,17 @@ async function runLine(line: Line, context: BenchContext): Promise<Finding> {
   }
 }
 
-function describeMachine(postgres: string, programs: Programs): Machine {
+/** How many cores work for somebody, on average over so many milliseconds. */
+async function busyCores(ms: number): Promise<number> {
+  const sum = (): { idle: number; all: number } =>
+    cpus().reduce(({ idle, all }, { times }) => ({ idle: idle + times.idle, all: all + Object.values(times).reduce((a, b) => a + b, 0) }), { idle: 0, all: 0 });
+  const before = sum();
+  await sleep(ms);
+  const after = sum();
+  return cpus().length * (1 - (after.idle - before.idle) / Math.max(1, after.all - before.all));
+}
+
+function describeMachine(postgres: string, programs: Programs, busy: number): Machine {
   const [processor] = cpus();
   return {
     when: new Date().toISOString(),
@@ -109,8 +120,7 @@ function describeMachine(postgres: string, programs: Programs): Machine {
     kernel: release(),
     node: process.versions.node,
     postgres: /PostgreSQL\) (\S+)/.exec(postgres)?.[1]?.replace(/^/, "PostgreSQL ") ?? postgres,
-    loadBefore: loadavg()[0] ?? 0,
-    loadAfter: Number.NaN,
+    busyCores: busy,
     programs: Object.fromEntries(Object.entries(programs.versions).map(([name, version]) => [name, version ?? null])),
   };
 }

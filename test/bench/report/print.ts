@@ -13,7 +13,7 @@ export function printMachine(machine: Machine): string {
     `${machine.processor}, ${machine.cores} cores, ${(machine.memoryBytes / 1024 / MB).toFixed(0)} GB, Linux ${machine.kernel}, Node ${machine.node}, ${machine.postgres}`,
     present.map(([name, version]) => `${name} ${version ?? ""}`).join(", "),
     ...(absent.length === 0 ? [] : [`not installed, so not measured: ${absent.map(([name]) => name).join(", ")}`]),
-    `load of the last minute: ${machine.loadBefore.toFixed(1)}${wasBusy(machine) ? " — the machine is busy: trust ratios a little, seconds not at all" : ""}`,
+    `busy beforehand: ${machine.busyCores.toFixed(1)} of ${machine.cores} cores${wasBusy(machine) ? " — the machine is busy: trust ratios a little, seconds not at all" : ""}`,
   ];
   return lines.join("\n");
 }

@@ -42,7 +42,7 @@ describe("report", () => {
     rounds: [{ title: "Restore <zstd>", metric: "wall", contests: [contest("Moneta", [1, 2, 3]), contest("A & B", [4], "peer")] }],
     verdicts: [{ goal: "≤ 1", unit: "×", measured: 0.5, state: "met" }],
   };
-  const machine = { when: "2026-01-01T00:00:00Z", processor: "one", cores: 2, memoryBytes: 1, kernel: "6", node: "20", postgres: "15", loadBefore: 0, loadAfter: 0, programs: {} };
+  const machine = { when: "2026-01-01T00:00:00Z", processor: "one", cores: 2, memoryBytes: 1, kernel: "6", node: "20", postgres: "15", busyCores: 0, programs: {} };
   const report: Report = { machine, runs: 3, scale: 1, findings: [finding] };
 
   it("prints a row for each goal, and one for a line that failed", () => {

@@ -139,7 +139,7 @@ describe("an exposition", () => {
     expect(chooseFormat("application/openmetrics-text;q=0, text/plain")).toBe("text");
   });
 
-  it("is listed on the page, every family of it", async () => {
+  it("is listed on the page, every family of it", () => {
     const page = metricsPage("0.1.0<");
     expect(allFamilies.filter(({ name }) => !page.includes(`<dt>${name}`))).toEqual([]);
     expect(page).toContain("<h1>Moneta 0.1.0&lt;</h1>");
