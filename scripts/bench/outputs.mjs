@@ -20,6 +20,12 @@ export function placeOutputs(given, { root, scratch, identity }) {
   for (const [index, arg] of args.entries()) {
     const value = args[index + 1];
     if (value === undefined) continue;
+    if (arg === "--with") {
+      // The ordinary user may not see where it lies.
+      args[index + 1] = join(scratch, `input${index}`);
+      copyFileSync(resolve(value), args[index + 1]);
+      if (identity.uid !== undefined) chownSync(args[index + 1], identity.uid, identity.gid);
+    }
     if (FILES.includes(arg)) {
       const temporary = join(scratch, `output${index}`);
       copies.push([temporary, resolve(value)]);

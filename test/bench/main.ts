@@ -13,7 +13,7 @@ import { compare } from "./measure/index.ts";
 import type { Contender, Sample } from "./measure/index.ts";
 import { readOptions, usage } from "./options.ts";
 import type { BenchOptions } from "./options.ts";
-import { drawChart, finding, monetaFailed, number, printFinding, printMachine, printVerdicts } from "./report/index.ts";
+import { drawChart, finding, monetaFailed, number, printFinding, printMachine, printVerdicts, readEarlier, withEarlier } from "./report/index.ts";
 import type { Finding, Machine, Report } from "./report/index.ts";
 import { createBury, createManyRelations, createStandardCluster, dataBytes, findPrograms, settle } from "./setting/index.ts";
 import type { Programs } from "./setting/index.ts";
@@ -57,6 +57,7 @@ async function bench(options: BenchOptions): Promise<number> {
   const programs = await findPrograms(postgres.binDir);
   const machine = describeMachine(postgres.version, programs, await busyCores(5000));
   say(printMachine(machine));
+  const earlier = options.with === undefined ? undefined : await readEarlier(options.with, { machine, scale: options.scale });
   const { context, sizeOfStandard } = createContext(options, programs);
   const findings: Finding[] = [];
   for (const line of lines.filter((one) => options.only.includes(one.number))) {
@@ -69,13 +70,14 @@ async function bench(options: BenchOptions): Promise<number> {
   }
   if (interrupted.signal.aborted) say("\ninterrupted");
   const bytes = interrupted.signal.aborted ? undefined : await sizeOfStandard();
-  const report: Report = {
+  const measured: Report = {
     machine,
     runs: options.runs,
     scale: options.scale,
     ...(bytes === undefined ? {} : { dataBytes: bytes }),
     findings: [...findings].sort((a, b) => a.number - b.number),
   };
+  const report = withEarlier(measured, earlier);
   say(`\n${printVerdicts(report.findings)}`);
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
   if (options.chart !== undefined) {

@@ -12,6 +12,7 @@ export interface BenchOptions {
   readonly json?: string;
   readonly chart?: string;
   readonly keep?: string;
+  readonly with?: string;
   readonly profile?: string;
 }
 
@@ -23,16 +24,17 @@ export const usage = `npm run bench [-- options]
   --relations N       tables and indexes of the cluster with many (default 20000)
   --wal N             megabytes of WAL to receive and to replay (default: 17 × scale)
   --json FILE         everything that was measured
+  --with FILE         an earlier --json of this machine: its lines stand beside those that are measured now
   --chart FILE        a picture (SVG)
   --keep DIRECTORY    keeps the clusters that it makes there, and uses them the next time
   --profile DIRECTORY processor profiles of Moneta's processes; the figures are worth less then`;
 
 /** The options, or what is wrong with them. */
 export function readOptions(args: readonly string[], known: readonly number[]): BenchOptions | string {
-  let values: Partial<Record<"only" | "runs" | "scale" | "relations" | "wal" | "json" | "chart" | "keep" | "profile", string>>;
+  let values: Partial<Record<"only" | "runs" | "scale" | "relations" | "wal" | "json" | "chart" | "keep" | "with" | "profile", string>>;
   try {
     const text = { type: "string" } as const;
-    const options = { only: text, runs: text, scale: text, relations: text, wal: text, json: text, chart: text, keep: text, profile: text };
+    const options = { only: text, runs: text, scale: text, relations: text, wal: text, json: text, chart: text, keep: text, with: text, profile: text };
     ({ values } = parseArgs({ args: [...args], options }));
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -51,7 +53,7 @@ export function readOptions(args: readonly string[], known: readonly number[]): 
   for (const [name, number] of Object.entries(numbers)) {
     if (!Number.isInteger(number) || number < 1) return `--${name === "walMegabytes" ? "wal" : name} wants a whole number from 1 up`;
   }
-  const paths = (["json", "chart", "keep", "profile"] as const).flatMap((name) => {
+  const paths = (["json", "chart", "keep", "with", "profile"] as const).flatMap((name) => {
     const path = values[name];
     return path === undefined ? [] : [[name, resolve(path)] as const];
   });

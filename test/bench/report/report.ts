@@ -11,14 +11,13 @@ export interface Machine {
   readonly kernel: string;
   readonly node: string;
   readonly postgres: string;
-  /** Of the last minute, before the first and after the last run. */
   /** Cores that worked for others in the seconds before the first line. */
   readonly busyCores: number;
   /** Program → version, or null where it is not installed. */
   readonly programs: Readonly<Record<string, string | null>>;
 }
 
-/** Whether others had more than a fifth of the machine when it began: the clock then says more about them. */
+/** Whether others had more than a tenth of the machine when it began: the clock then says more about them. */
 export const wasBusy = ({ busyCores, cores }: Pick<Machine, "busyCores" | "cores">): boolean => busyCores > cores / 10;
 
 export interface Finding extends LineReport {

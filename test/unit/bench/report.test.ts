@@ -1,10 +1,13 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { judge, ratioGoal, wall, value } from "../../bench/lines/index.ts";
 import { textTable } from "../../bench/measure/index.ts";
 import type { Contest, Sample } from "../../bench/measure/index.ts";
 import { readOptions } from "../../bench/options.ts";
-import { drawChart, monetaFailed, number, printVerdicts } from "../../bench/report/index.ts";
+import { drawChart, monetaFailed, number, printVerdicts, readEarlier, withEarlier } from "../../bench/report/index.ts";
 import type { Finding, Report } from "../../bench/report/index.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 const sample = (wallSeconds: number, more: Partial<Sample> = {}): Sample => ({
   wallSeconds,
@@ -56,6 +59,17 @@ describe("report", () => {
     const missed: Finding = { ...finding, verdicts: [{ goal: "≤ 1", unit: "×", measured: 9, state: "not met" }] };
     const broken = (role: Contest["role"]): Finding => ({ ...finding, rounds: [{ title: "", metric: "wall", contests: [{ name: "x", role, samples: [], failure: "no" }] }] });
     expect([missed, broken("peer"), broken("moneta")].map((one) => monetaFailed([one]))).toEqual([false, false, true]);
+  });
+
+  it("takes from an earlier report what was not measured now, and nothing of another machine", async () => {
+    const file = join(temporaryDirectory().path, "earlier.json");
+    const second: Finding = { ...finding, number: 8, title: "verify" };
+    writeFileSync(file, JSON.stringify({ ...report, runs: 5, dataBytes: 7, findings: [second, { ...finding, title: "measured before" }] }));
+    const both = withEarlier(report, await readEarlier(file, report));
+    expect(both.findings.map(({ title }) => title)).toEqual(["restore", "verify"]);
+    expect([both.runs, both.dataBytes, withEarlier(report, undefined)]).toEqual([3, 7, report]);
+    await expect(readEarlier(file, { ...report, scale: 2 })).rejects.toThrow(/measured elsewhere \(one, 2 cores, 15, scale 1\)/);
+    await expect(readEarlier(file, { ...report, machine: { ...machine, cores: 4 } })).rejects.toThrow(/measured elsewhere/);
   });
 
   it("draws a bar for each contender, the better one first, and escapes names", () => {
