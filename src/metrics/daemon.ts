@@ -59,7 +59,7 @@ export const daemonFamilies: readonly Family[] = [
     },
   },
   single("moneta_scrapes_total", "counter", "Answers with metrics before this one", ({ scrapes }) => scrapes.count),
-  single("moneta_scrape_seconds_total", "counter", "Seconds that the daemon worked for them", ({ scrapes }) => scrapes.seconds),
+  single("moneta_scrape_seconds_total", "counter", "Seconds from each request to its answer", ({ scrapes }) => scrapes.seconds),
   single("moneta_http_refused_total", "counter", "Connections and requests to this listener that were refused", ({ scrapes }) => scrapes.refused),
 ];
 
