@@ -40,6 +40,7 @@ const report = object<ProbeReport>({
   prerequisites: list(object<Prerequisite>({ code: text, ok: flag, severity: oneOf("error", "warning"), message: text, statement: optional(text) })),
   server: nullable(
     object<ServerFindings>({
+      regainReplication: text,
       version: count,
       versionText: text,
       systemIdentifier: text,
