@@ -160,7 +160,7 @@ end
 
 complete -c moneta-cli -f
 complete -c moneta-cli -a '(__moneta_cli_place)'
-complete -c moneta-cli -s 'c' -l config -r -F -d 'configuration file of moneta-cli'
+complete -c moneta-cli -s 'c' -l config -r -F -d 'configuration file of moneta-cli; /dev/null for none'
 complete -c moneta-cli -s 'D' -l directory -x -a '(__fish_complete_directories)' -d 'directory of the configuration files'
 complete -c moneta-cli -s 'h' -l host -x -d 'host of remote management'
 complete -c moneta-cli -s 'p' -l port -x -d 'port of remote management'

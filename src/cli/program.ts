@@ -64,7 +64,7 @@ const termOf = (command: Command): string => (command.name() === "status" ? "sta
 
 function addGlobalOptions(program: Command): void {
   program
-    .option("-c, --config <file>", "configuration file of moneta-cli")
+    .option("-c, --config <file>", "configuration file of moneta-cli; /dev/null for none")
     .option("-D, --directory <directory>", "directory of the configuration files")
     .option("-h, --host <host>", "host of remote management")
     .option("-p, --port <port>", "port of remote management")

@@ -74,10 +74,14 @@ export function locateFiles(locations: FileLocations): LocatedFiles {
   };
 }
 
-/** Finds the file of moneta-cli; undefined when it is not named and not there. */
+/** Names no file where one would be looked for. */
+const noFile = "/dev/null";
+
+/** Finds the file of moneta-cli; undefined when it is not named and not there, or is `/dev/null`. */
 export function locateClientFile(
   locations: Pick<FileLocations, "main" | "directory" | "environment" | "defaultDirectory">,
 ): string | undefined {
+  if (locations.main === noFile) return undefined;
   const directory = locations.directory ?? locations.environment["PGMONETA_CONFIG_DIR"];
   const places = [
     ...(directory === undefined || directory === "" ? [] : [directory]),

@@ -14,7 +14,7 @@ export interface SenderProgram {
   arguments(socket: string, assignments: readonly string[]): readonly string[];
 }
 
-const perl = `use Socket;$|=1;$SIG{$_}="IGNORE" for qw(TERM INT HUP QUIT ALRM USR1 USR2);my $a=shift;$a=~s/^\\@/\\0/;
+const perl = `use Socket;$|=1;$SIG{$_}="IGNORE" for qw(TERM INT HUP QUIT ALRM USR1 USR2);my $a=shift;$0="moneta: notifier $a";$a=~s/^\\@/\\0/;
 socket(my $s,PF_UNIX,SOCK_DGRAM,0)||die "$!\\n";my $to=pack_sockaddr_un($a);
 while(defined(my $l=<STDIN>)){chomp $l;$l=~tr/\\t/\\n/;print defined(send($s,$l,0,$to))?"ok\\n":"$!\\n"}`;
 

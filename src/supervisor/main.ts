@@ -80,7 +80,7 @@ interface Preparation {
   readonly notifier: ServiceNotifier;
 }
 
-function prepare(main: MainOptions, service: ServiceEnvironment | undefined, background: boolean): Preparation {
+function prepare(main: MainOptions, notifier: ServiceNotifier): Preparation {
   // Whatever the surroundings say: what is stored is nobody else's business.
   process.umask(0o077);
   const title = processTitle(main.updateProcessTitle, "supervisor");
@@ -89,16 +89,6 @@ function prepare(main: MainOptions, service: ServiceEnvironment | undefined, bac
   const lines = countLines(sink);
   const logger = createLogger(["supervisor"], main.logLevel, (record) => lines.write(record));
   if (!dumpsAreEmpty) logger.warn("core dumps hold passwords and keys on this system: keep them off, or to yourself");
-  const notifier =
-    service === undefined
-      ? unwatched
-      : createServiceNotifier({
-          service,
-          environment: process.env,
-          complain: (message) => logger.error(message),
-          // The manager has started the process that is about to end.
-          ...(background ? { mainPid: process.pid } : {}),
-        });
   notifier.doing("starting");
   const daemon = stoppableFromTheStart((reason) => {
     logger.warn(`the start is given up: ${reason}`);
@@ -115,16 +105,27 @@ function prepare(main: MainOptions, service: ServiceEnvironment | undefined, bac
   return { sink, lines, logger, hangUps, daemon, ownership, notifier };
 }
 
+/** What speaks to the service manager, if there is one. */
+function openNotifier(service: ServiceEnvironment | undefined, background: boolean, complain: (message: string) => void): ServiceNotifier {
+  if (service === undefined) return unwatched;
+  // In the background it is not the process that the manager has started, and that is about to end.
+  return createServiceNotifier({ service, environment: process.env, complain, ...(background ? { mainPid: process.pid } : {}) });
+}
+
 /** Runs the daemon to its end; the exit status. */
 async function run(options: DaemonOptions): Promise<number> {
   const service = takeServiceEnvironment(process.env, process.pid);
-  if (process.getuid?.() === 0) throw supervisorErrors.root("moneta does not run as root");
   const background = isInBackground(process.env);
   let prepared: Preparation | undefined;
+  const notifier = openNotifier(service, background, (message) => {
+    if (prepared === undefined) process.stderr.write(`moneta: ${message}\n`);
+    else prepared.logger.error(message);
+  });
   try {
+    if (process.getuid?.() === 0) throw supervisorErrors.root("moneta does not run as root");
     const loaded = await load(options, {
       meanwhile(main) {
-        if (!options.daemon || (background && main.logType !== "console")) prepared = prepare(main, service, background);
+        if (!options.daemon || (background && main.logType !== "console")) prepared = prepare(main, notifier);
       },
     });
     if (options.daemon && loaded.configuration.main.logType === "console") {
@@ -133,11 +134,11 @@ async function run(options: DaemonOptions): Promise<number> {
     if (prepared !== undefined) return await serve(loaded, prepared, options);
   } catch (error) {
     const { code, message } = toMonetaError(error);
-    prepared?.notifier.failed(`does not start: ${code}: ${message}`);
+    notifier.failed(`does not start: ${code}: ${message}`);
     throw error;
   } finally {
     // An ownership that was taken in vain ends with the process, which is next.
-    await prepared?.notifier.close();
+    await notifier.close();
     await prepared?.sink.close();
   }
   const pid = await startInBackground(process.argv[1] ?? "", process.argv.slice(2), { ...process.env, ...variablesForSuccessor(service) });

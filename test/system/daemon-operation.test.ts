@@ -150,9 +150,14 @@ describe("operating the daemon", () => {
     expect([console.status, console.stderr]).toEqual([1, expect.stringContaining("log_type")]);
     const content = await readFile(daemon.configFile, "utf8");
     await appendFile(daemon.configFile, "\n[broken]\nhost = /tmp\n");
-    const broken = await run(program, ["-d", "-D", daemon.configDir], { env, unprivileged: true });
+    const manager = await listenAsManager(join(daemon.root, "early"));
+    const broken = await run(program, ["-D", daemon.configDir], { env: { ...env, NOTIFY_SOCKET: manager.socket }, unprivileged: true });
     expect(broken.status).toBe(78);
     expect(broken.stderr).toContain("pgmoneta.conf");
+    await manager.heard("why", (datagram) => /^STATUS=does not start: CONFIGURATION_INVALID: .*pgmoneta\.conf:\d+: /.test(datagram));
+    expect(manager.received()).toHaveLength(1);
+    await manager.stop();
+    expect((await run(program, ["-d", "-D", daemon.configDir], { env, unprivileged: true })).status).toBe(78);
     await writeFile(daemon.configFile, content);
   });
 

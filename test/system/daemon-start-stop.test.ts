@@ -45,7 +45,7 @@ describe("the daemon", () => {
     expect(ready).toMatch(/^READY=1\nWATCHDOG=1\nSTATUS=WAL of [01] of 1 server is received/);
     await manager.heard("that WAL is received", (datagram) => datagram.includes("STATUS=WAL of 1 of 1 server is received"));
     await manager.heard("a sign of life", signOfLife, manager.received().length);
-    for (const reload of [() => daemon.ask(["conf", "reload"]), async () => daemon.signal("SIGHUP")]) {
+    for (const reload of [() => daemon.ask(["-c", "/dev/null", "-D", daemon.configDir, "conf", "reload"]), async () => daemon.signal("SIGHUP")]) {
       const before = manager.received().length;
       await reload();
       await manager.heard("the reload", (datagram) => /^RELOADING=1\nMONOTONIC_USEC=\d+\n/.test(datagram), before);

@@ -62,6 +62,14 @@ test("an unknown key is refused with its line", async () => {
   );
 });
 
+test("/dev/null is no file, also where there is one at the default place", async () => {
+  await writeFile(join(root, "pgmoneta_cli.conf"), "[s]\nhost = elsewhere\n");
+  const places = { environment: {}, directory: root, defaultDirectory: root };
+  expect(loadCliConfiguration(places).options.host).toBe("elsewhere");
+  const { file, set } = loadCliConfiguration({ ...places, main: "/dev/null" });
+  expect([file, set.size]).toEqual([undefined, 0]);
+});
+
 test("a missing default file leaves the defaults, a missing named one is an error", () => {
   const { file, options, set } = loadCliConfiguration({ environment: {}, defaultDirectory: root });
   expect(file).toBeUndefined();

@@ -129,7 +129,7 @@ requires("perl").describe("a service manager", () => {
   it("hears on when the program that tells it was killed or hangs", async () => {
     const daemon = open(1_000_000);
     await daemon.ready(() => "one");
-    const ours = (): number[] => descendantsOf(process.pid).filter((pid) => wordsOf(pid).includes(manager.socket) && wordsOf(pid).includes("send("));
+    const ours = (): number[] => descendantsOf(process.pid).filter((pid) => wordsOf(pid).startsWith(`moneta: notifier ${manager.socket}`));
     for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
       const [pid, ...others] = ours();
       expect(others).toEqual([]);
