@@ -22,6 +22,7 @@ export * from "./prompt.ts";
 export * from "./room.ts";
 export * from "./semaphore.ts";
 export * from "./state-machine.ts";
+export * from "./terminal-text.ts";
 export * from "./weighted-tasks.ts";
 export * from "./worker-module.ts";
 export * from "./young-collection.ts";

@@ -6,3 +6,4 @@ export { formatReport, type DrillCheckResult, type DrillReport } from "./report.
 export { formatReportPage } from "./report-page.ts";
 export { createReportSigner, type ReportSigner } from "./sign-report.ts";
 export { hasScratch, removeLeftovers } from "./scratch.ts";
+export { findPrograms, type PostgresPrograms } from "./find-programs.ts";

@@ -1,3 +1,4 @@
+export * from "./answer-fields.ts";
 export * from "./backup-summary.ts";
 export { checkResponse } from "./check-response.ts";
 export * from "./client.ts";
