@@ -34,10 +34,11 @@ export const adminCommands = {
   "conf ls": 1104,
   // Ours too.
   "user role": 1110,
+  init: 1120,
 } as const;
 export type AdminCommand = keyof typeof adminCommands;
 /** Those that work with the master key, or with files that it protects. */
-export type VaultCommand = Exclude<AdminCommand, `conf ${string}`>;
+export type VaultCommand = Exclude<AdminCommand, "init" | `conf ${string}`>;
 
 export interface ActionOptions extends PasswordOptions {
   /** `-f`, the users or admins file. */

@@ -32,4 +32,58 @@ export const adminErrors = defineErrors({
     retryable: false,
     hint: "Type the same password twice.",
   },
+  initInterrupted: {
+    code: "ADMIN_INIT_INTERRUPTED",
+    exit: 130,
+    retryable: true,
+    hint: "Nothing is half-written: what is there by now is listed above. The same command goes on from there.",
+  },
+  initConflict: {
+    code: "ADMIN_INIT_CONFLICT",
+    exit: 110,
+    retryable: false,
+    hint: "What is there is never written over. Choose another --server-name, or change what is there with moneta-admin conf set or moneta-admin user edit.",
+  },
+  placeUnusable: {
+    code: "ADMIN_PLACE_UNUSABLE",
+    exit: 111,
+    retryable: true,
+    hint: "Let the account of the daemon write there, or choose another place (--repository, -D); then run the same command again.",
+  },
+  serverUnfit: {
+    code: "ADMIN_SERVER_UNFIT",
+    exit: 112,
+    retryable: true,
+    hint: "Do on the server what is printed above, then run the same command again: it goes on from there.",
+  },
+  declined: {
+    code: "ADMIN_DECLINED",
+    exit: 113,
+    retryable: true,
+    hint: "Have what is printed above done by whoever may, then run the same command again: it goes on from there.",
+  },
+  roleUnusable: {
+    code: "ADMIN_ROLE_UNUSABLE",
+    exit: 114,
+    retryable: true,
+    hint: "A role with REPLICATION is made by a superuser, from PostgreSQL 16 on also by a role with CREATEROLE and REPLICATION. The password of a role that exists is given with --role-password-file, or replaced by --reset-password.",
+  },
+  daemonNotStarted: {
+    code: "ADMIN_DAEMON_NOT_STARTED",
+    exit: 115,
+    retryable: true,
+    hint: "Start the daemon as the message says, then run the same command again: it goes on from there.",
+  },
+  notStreaming: {
+    code: "ADMIN_NOT_STREAMING",
+    exit: 116,
+    retryable: true,
+    hint: "moneta-cli status and the log of the daemon say more. The daemon keeps trying; the same command goes on from there.",
+  },
+  notProven: {
+    code: "ADMIN_NOT_PROVEN",
+    exit: 117,
+    retryable: true,
+    hint: "The daemon runs and streams. Put right what the message names, then run the same command again: it goes on from there.",
+  },
 });

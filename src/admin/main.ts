@@ -7,13 +7,20 @@ import { adminErrors } from "./errors.ts";
 import { createProgram, type GivenOptions } from "./program.ts";
 import { failureDocument, failureText, successDocument, successText } from "./report.ts";
 
-const isOfVault = (command: AdminCommand): command is VaultCommand => !command.startsWith("conf ");
+const isOfVault = (command: AdminCommand): command is VaultCommand => command !== "init" && !command.startsWith("conf ");
 
-/** The rotation is loaded when it is asked for: it brings the configuration and the repository with it. */
+/** What brings the configuration and the repository with it is loaded when it is asked for. */
 async function run(command: AdminCommand, given: GivenOptions, options: ActionOptions, prompt: Prompt): Promise<ActionResult> {
   if (given.conf !== undefined) {
     const { runConf } = await import("./conf.ts");
     return runConf(given.conf, { prompt, environment: process.env });
+  }
+  if (given.init !== undefined) {
+    const { init } = await import("./run-init.ts");
+    // The narrative is for people; where the result is a document, that stands alone on standard output.
+    const output = given.format === "json" ? process.stderr : process.stdout;
+    const interactive = process.stdin.isTTY && process.stderr.isTTY && !given.init.yes;
+    return init(given.init, { prompt, environment: process.env, output, signals: process, interactive });
   }
   if (!isOfVault(command)) throw adminErrors.usage(`${command} needs its arguments`);
   if (command !== "master-key" || given.rotate !== true) {
@@ -54,7 +61,7 @@ async function execute(command: AdminCommand, given: GivenOptions): Promise<numb
     return 0;
   } catch (error) {
     if (json) process.stdout.write(`${failureDocument(occasion(), error)}\n`);
-    else process.stderr.write(failureText(error));
+    else process.stderr.write(failureText(error, process.stderr.isTTY ? 80 : undefined));
     return toMonetaError(error).exit;
   } finally {
     prompt.close();

@@ -5,6 +5,7 @@ import { roles, type Role } from "../auth/index.ts";
 import { longestGenerated } from "../vault/index.ts";
 import type { AdminCommand } from "./actions.ts";
 import type { ConfRequest } from "./conf.ts";
+import type { InitRequest } from "./init/request.ts";
 
 /** The options as they were given. */
 export interface GivenOptions {
@@ -22,6 +23,8 @@ export interface GivenOptions {
   readonly without?: readonly string[] | undefined;
   /** Of `conf`. */
   readonly conf?: ConfRequest | undefined;
+  /** Of `init`. */
+  readonly init?: InitRequest | undefined;
   /** Of `user add` and `user edit`, and the argument of `user role`. */
   readonly role?: Role | undefined;
   /** Of `user ls`. */
@@ -43,6 +46,8 @@ function versionText(): string {
 
 const examples = `
 Examples:
+  moneta-admin init
+  moneta-admin -U postgres init --host db1 --repository /srv/moneta --yes
   moneta-admin master-key
   moneta-admin -g master-key --rotate
   moneta-admin -f /etc/pgmoneta/pgmoneta_users.conf -U repl user add
@@ -93,25 +98,61 @@ function addConf(program: CommandUnknownOpts, chosen: (request: ConfRequest) => 
     .action((file, section) => chosen({ command: "conf ls", file, section }));
 }
 
+/** The way from nothing to a proven backup; what is not given is asked for. */
+function addInit(program: CommandUnknownOpts, chosen: (request: Omit<InitRequest, "user" | "password" | "directory" | "masterKey">) => void): void {
+  program
+    .command("init")
+    .description("set up Moneta for a PostgreSQL server: role, vault, configuration, daemon, first backup and its proof; a repeat goes on where it ended")
+    .helpOption("-?, --help", "show this help")
+    .option("--host <host>", "address of PostgreSQL, or the directory of its socket")
+    .option("--port <port>", "its port")
+    .option("--database <name>", "the database in which SQL is run (default: postgres)")
+    .option("--server-name <name>", "name of the server in every command of Moneta")
+    .option("--replication-role <name>", "the role for Moneta, made if it is missing")
+    .option("--slot <name>", "the replication slot, made if it is missing (default: moneta)")
+    .option("--repository <directory>", "where backups and WAL go")
+    .option("--schedule <cron>", "when backups are taken by themselves")
+    .option("--retention <policy>", "how long they are kept, as in pgmoneta.conf(5)")
+    .option("--password-file <file>", "pass file with the password of the superuser (default: ~/.pgpass)")
+    .option("--role-password-file <file>", "file with the password of a role that exists already")
+    .option("--reset-password", "give a role that exists a new password")
+    .option("--no-administrator", "run no statement: print what a superuser has to run")
+    .addOption(new Option("--tls-mode <mode>", "TLS to PostgreSQL; without it prefer, with --tls-ca verify-full").choices(["disable", "prefer", "require", "verify-full"] as const))
+    .option("--tls-ca <file>", "authority that the server's certificate is checked against")
+    .option("-y, --yes", "ask nothing: what is not given has its default, and what is missing is made")
+    .option("--no-start", "end when the configuration is written")
+    .option("--no-backup", "end when the WAL is streamed")
+    .option("--background", "start the daemon with -d, even where a unit of systemd is installed")
+    .action((own) => chosen({ ...own, yes: own.yes === true, resetPassword: own.resetPassword === true, background: own.background === true }));
+}
+
 /** The parser; `chosen` is called with the one command that the arguments name. */
 export function createProgram(chosen: (command: AdminCommand, options: GivenOptions) => void) {
   const program = new Command("moneta-admin")
-    .description("Makes the master key, keeps the files with users and admins, and edits the configuration of Moneta and pgmoneta.")
+    .description(
+      "Leads from the address of a PostgreSQL server to a proven backup, makes the master key, keeps the files with users and admins, and edits the configuration of Moneta and pgmoneta.",
+    )
     .helpOption("-?, --help", "show this help")
     .version(versionText(), "-V, --version", "show the version")
     .option("-f, --file <file>", "the users or admins file")
-    .option("-U, --user <name>", "the name of the user")
+    .option("-U, --user <name>", "the name of the user; of init the superuser, or - for none")
     .option("-P, --password <text>", "the password (other accounts can see it in the list of processes)")
     .option("-g, --generate", "generate the password")
     .option("-l, --length <number>", "the length of a generated password", parseLength, 64)
     .option("-m, --master-key <file>", "the master key (default: ~/.pgmoneta/master.key)")
-    .option("-D, --directory <directory>", "directory of the configuration files, for --rotate")
+    .option("-D, --directory <directory>", "directory of the configuration files, for init and --rotate")
     .addOption(
       new Option("-F, --format <format>", "the form of the output").choices(["text", "json"]).default("text" as const),
     )
     .addHelpText("after", examples)
     .helpCommand(false)
     .showHelpAfterError("(see moneta-admin --help)");
+  addInit(program, (own) => {
+    const given = program.opts();
+    const { user, password, directory, masterKey } = given;
+    const nobody = user === "-";
+    chosen("init", { ...given, init: { ...own, user: nobody ? undefined : user, administrator: own.administrator && !nobody, password, directory, masterKey } });
+  });
   const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
   program
     .command("master-key")

@@ -1,5 +1,5 @@
 /** How a result is shown: sentences for people, pgmoneta's document for programs. */
-import { errorToRecord, messageOf, toMonetaError } from "../common/index.ts";
+import { errorToRecord, messageOf, toMonetaError, wrap } from "../common/index.ts";
 import { formatElapsed, formatTimestamp, outputCodes, protocolVersion } from "../management/index.ts";
 import { adminCommands, type ActionResult, type AdminCommand } from "./actions.ts";
 
@@ -62,8 +62,9 @@ export function successText({ lines, message, users, roles, generatedPassword }:
   return generatedPassword === undefined ? `${message}\n` : `${message}\nPassword: ${generatedPassword}\n`;
 }
 
-/** What went wrong, and how to fix it. */
-export function failureText(error: unknown): string {
+/** What went wrong, and how to fix it: in two lines, or broken at `width` where people read it. */
+export function failureText(error: unknown, width?: number): string {
   const known = toMonetaError(error);
-  return `moneta-admin: ${messageOf(known)}\nHint: ${known.hint}\n`;
+  const lines = [`moneta-admin: ${messageOf(known)}`, `Hint: ${known.hint}`];
+  return `${(width === undefined ? lines : lines.flatMap((line) => wrap(line, width))).join("\n")}\n`;
 }

@@ -1,0 +1,321 @@
+/** `moneta-admin init` of the built program: from nothing to a proven backup, again, and everything that stands in its way. */
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openUsersFile, decryptUsers, readMasterKey } from "../../src/vault/index.ts";
+import { freePort } from "../support/free-port.ts";
+import { lookAt } from "../support/management-look.ts";
+import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
+import { run, startProcess, type Finished, type RunningProcess } from "../support/processes.ts";
+import { requires, tool } from "../support/requires.ts";
+import { registerResource } from "../support/resources.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { giveToUnprivileged } from "../support/unprivileged-user.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const program = (name: string): string => resolve(import.meta.dirname, "../../bin", name);
+const bossPassword = "the boss of db1";
+
+let cluster: Cluster;
+/** The account of the daemon that comes to life here. */
+let home: string;
+
+const newHome = (): string => temporaryDirectory({ prefix: "mi", unprivileged: true }).path;
+const environment = (of: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+  PATH: `${resolve(import.meta.dirname, "../../bin")}:${cluster.binDir}:${process.env["PATH"] ?? ""}`,
+  HOME: of,
+  TMPDIR: of,
+  LC_ALL: "C.UTF-8",
+  ...more,
+});
+
+interface Occasion {
+  readonly home?: string;
+  readonly password?: string;
+  readonly user?: string;
+}
+
+const wordsOf = ({ home: at = home, user = "boss" }: Occasion, words: readonly string[]): string[] => [
+  "-D", join(at, "etc"), "-U", user, "init", "--host", "127.0.0.1", "--port", String(cluster.port), ...words,
+];
+
+function init(words: readonly string[], occasion: Occasion = {}): Promise<Finished> {
+  const env = environment(occasion.home ?? home, { PGMONETA_PASSWORD: occasion.password ?? bossPassword });
+  return run(program("moneta-admin"), wordsOf(occasion, [...words, "--yes"]), { env, unprivileged: true });
+}
+
+const cli = (...words: string[]): Promise<Finished> =>
+  run(program("moneta-cli"), ["-D", join(home, "etc"), ...words], { env: environment(home), unprivileged: true });
+const shell = (command: string): Promise<Finished> => run("/bin/sh", ["-c", command], { env: environment(home), unprivileged: true });
+const socketOf = (): string => join(home, "run/.s.pgmoneta");
+const files = ["etc/pgmoneta.conf", "etc/pgmoneta_users.conf", ".pgmoneta/master.key"];
+const contents = (): string[] => files.map((name) => readFileSync(join(home, name), "utf8"));
+const said = ({ status, stdout, stderr }: Finished): string => `${stdout}${stderr}status ${status ?? "none"}`;
+
+/** What the vault has, read as our own account: it does not open files of another one. */
+async function storedPassword(): Promise<string> {
+  const own = temporaryDirectory().path;
+  for (const name of ["master.key", "pgmoneta_users.conf"]) {
+    const path = join(home, name === "master.key" ? ".pgmoneta" : "etc", name);
+    writeFileSync(join(own, name), readFileSync(path), { mode: 0o600 });
+  }
+  return decryptUsers(await openUsersFile(join(own, "pgmoneta_users.conf")), await readMasterKey(join(own, "master.key"))).get("repl") ?? "";
+}
+
+beforeAll(async () => {
+  const ask = ["repl", "boss", "known", "dba"].flatMap((role) => [`host all ${role} 127.0.0.1/32 scram-sha-256`, `host replication ${role} 127.0.0.1/32 scram-sha-256`]);
+  cluster = await createCluster({
+    hba: [...ask, "host replication locked 127.0.0.1/32 reject"],
+    // What is sent as a statement shows in the log of the server.
+    settings: { log_statement: "all" },
+  });
+  await cluster.sql(`CREATE ROLE boss SUPERUSER LOGIN PASSWORD '${bossPassword}'`);
+  await cluster.sql("CREATE ROLE known LOGIN PASSWORD 'known to others'");
+  await cluster.sql("CREATE TABLE shop (item int PRIMARY KEY)");
+  await cluster.sql("INSERT INTO shop SELECT generate_series(1, 1000)");
+  home = newHome();
+  registerResource({ name: "the daemon of moneta-admin init", release: async () => void (existsSync(socketOf()) && (await cli("shutdown"))), abandon: () => undefined });
+});
+afterAll(() => cluster.destroy());
+
+describe("what stands in the way", () => {
+  it("is a wrong password", async () => {
+    const done = await init([], { password: "not that one" });
+    expect(said(done)).toMatch(/password authentication failed for user "boss"[^]*Hint: [^]*status 1$/);
+    expect(done.stdout).toContain("It ended before anything was changed.");
+  });
+
+  it("is a repository that may not be written, with the command that puts it right", async () => {
+    const done = await init(["--repository", "/proc/moneta"]);
+    expect(said(done)).toMatch(/the repository, \/proc\/moneta, .*as root: install -d -o \S+ -m 0700 '\/proc\/moneta'[^]*status 111$/);
+  });
+
+  it("is a server that is not set up for it: all of it is told at once, with the statements", async () => {
+    await cluster.configure({ wal_level: "minimal", max_wal_senders: 0, max_replication_slots: 0 });
+    await cluster.restart();
+    const done = await init([]);
+    await cluster.configure({ wal_level: "replica", max_wal_senders: 10, max_replication_slots: 10 });
+    await cluster.restart();
+    expect(done.status).toBe(112);
+    for (const text of ["wal_level is minimal", "max_wal_senders is 0", "no replication slot is free"]) expect(done.stdout).toContain(`  STOP  ${text}`);
+    for (const text of ["ALTER SYSTEM SET wal_level = 'replica';", "ALTER SYSTEM SET max_wal_senders = 10;", "then restart PostgreSQL"]) expect(done.stdout).toContain(`    ${text.startsWith("then") ? "-- " : ""}${text}`);
+    expect(done.stderr).toContain("is not ready for Moneta");
+  });
+
+  it("is an option that makes no sense", async () => {
+    expect(said(await init(["--schedule", "every night"]))).toMatch(/--schedule every night: expected[^]*status 2$/);
+  });
+
+  it("has left nothing behind, here or on the server", async () => {
+    expect(readdirSync(home)).toEqual([]);
+    expect(await cluster.value("SELECT count(*) FROM pg_roles WHERE rolname = 'repl'")).toBe("0");
+  });
+});
+
+describe("from nothing", () => {
+  let first: Finished;
+  const proof = (): string => /proven: PostgreSQL runs on what (\d{14}) restores/.exec(first.stdout)?.[1] ?? "";
+
+  it("it comes to a backup that PostgreSQL has run on", async () => {
+    first = await init([]);
+    expect(said(first)).toMatch(/status 0$/);
+    expect(first.stderr).toBe("");
+    expect(proof()).not.toBe("");
+    expect(first.stdout).toContain("primary is backed up, and the backup is proven");
+    expect(first.stdout.split("\n").filter((line) => line.length > 80 && !line.startsWith("    "))).toEqual([]);
+    expect(await cluster.value("SELECT rolreplication AND rolcanlogin AND pg_has_role('repl', 'pg_read_all_settings', 'MEMBER') FROM pg_roles WHERE rolname = 'repl'")).toBe("t");
+  });
+
+  it("the password is in the vault and nowhere else", async () => {
+    const password = await storedPassword();
+    expect(password).toHaveLength(48);
+    for (const text of [first.stdout, first.stderr, cluster.log(), ...contents(), readFileSync(join(home, "moneta.log"), "utf8")]) expect(text).not.toContain(password);
+    expect(cluster.log()).toContain("PASSWORD 'SCRAM-SHA-256$4096:");
+    for (const text of [first.stdout, ...contents(), readFileSync(join(home, "moneta.log"), "utf8")]) expect(text).not.toContain(bossPassword);
+    const client = new pg.Client({ host: "127.0.0.1", port: cluster.port, user: "repl", password, database: "postgres" });
+    await client.connect();
+    await client.end();
+  });
+
+  it("moneta-cli finds the daemon, which streams and has a proven backup", async () => {
+    const status = await cli("-F", "raw", "status");
+    expect(status.status).toBe(0);
+    const { Response } = JSON.parse(status.stdout) as { Response: { Servers: readonly Record<string, unknown>[] } };
+    expect(Response.Servers).toMatchObject([{ Server: "primary", StreamState: "streaming", NumberOfBackups: 1, ProvenBackup: proof(), Online: true }]);
+  });
+
+  it("the commands that it printed restore, and start what came out", async () => {
+    const [restore = "", toMoment = ""] = /^ {4}(moneta-cli .* restore primary newest .*)\n {4}(moneta-cli .*)$/m.exec(first.stdout)?.slice(1) ?? [];
+    expect(toMoment).toContain("'time=");
+    expect(said(await shell(restore))).toMatch(/status 0$/);
+    const port = await freePort();
+    const start = /^ {4}(\S*pg_ctl -D (\S+) .*start)$/m.exec(first.stdout) ?? [];
+    const directory = start[2] ?? "";
+    const command = (start[1] ?? "").replace("-p 5433 -k /tmp", `-p ${port} -k ${home} -c listen_addresses=`).replace("-w start", `-l ${home}/restored.log -w start`);
+    const stop = (): Promise<Finished> => shell(`${cluster.binDir}/pg_ctl -D ${directory} -m immediate -w stop`);
+    const forget = registerResource({ name: "the restored server", release: async () => void (await stop()), abandon: () => undefined });
+    expect(said(await shell(command))).toMatch(/status 0$/);
+    const client = new pg.Client({ host: home, port, user: "postgres", database: "postgres" });
+    client.on("error", () => undefined);
+    await client.connect();
+    expect((await client.query<{ n: string }>("SELECT count(*) AS n FROM shop")).rows).toEqual([{ n: "1000" }]);
+    await client.end();
+    expect((await stop()).status).toBe(0);
+    forget();
+  });
+
+  it("a second run changes nothing, and says what is there", async () => {
+    const before = contents();
+    const again = await init([]);
+    expect(said(again)).toMatch(/status 0$/);
+    expect(contents()).toEqual(before);
+    for (const text of ["it exists, with all rights that it needs", "has the section [primary]", "the daemon runs", `the backup ${proof()} is there`]) expect(again.stdout).toContain(text);
+    expect(again.stdout).not.toContain("  done  ");
+    expect(await lookAt(socketOf(), "status")).toMatchObject({ Servers: [{ NumberOfBackups: 1 }] });
+  });
+
+  it("never writes over a section that says something else", async () => {
+    const before = contents();
+    const other = await init(["--replication-role", "other"]);
+    expect(said(other)).toMatch(/has a section \[primary\] that says something else: user is repl, not other[^]*status 110$/);
+    expect(contents()).toEqual(before);
+  });
+
+  it("adds a second server to the daemon that runs, with its comments kept; a signal in the backup ends it with what there is", async () => {
+    const file = join(home, "etc/pgmoneta.conf");
+    writeFileSync(file, `${readFileSync(file, "utf8")}\n# a remark of mine`);
+    const before = readFileSync(file, "utf8");
+    const env = environment(home, { PGMONETA_PASSWORD: bossPassword });
+    const running = await startProcess(program("moneta-admin"), wordsOf({}, ["--server-name", "second", "--slot", "second", "--yes"]), { env, unprivileged: true });
+    await waitFor("the backup begins", () => running.stdout().includes("Taking the first backup"), { seen: () => said({ status: null, signal: null, stdout: running.stdout(), stderr: running.stderr() }) });
+    running.kill("SIGINT");
+    const cut = await running.finished;
+    expect(said(cut)).toMatch(/By now there is:\n {2}done {2}the section \[second\] in[^]*moneta-admin: interrupted[^]*status 130$/);
+    expect(readFileSync(file, "utf8").startsWith(before)).toBe(true);
+    expect(await lookAt(socketOf(), "status")).toMatchObject({ Servers: [{ Server: "primary" }, { Server: "second", StreamState: "streaming" }] });
+  });
+
+  it("goes on from there, and tells the result as a document", async () => {
+    const file = join(home, "etc/pgmoneta.conf");
+    const before = readFileSync(file, "utf8");
+    const env = environment(home, { PGMONETA_PASSWORD: bossPassword });
+    const done = await run(program("moneta-admin"), ["-F", "json", ...wordsOf({}, ["--server-name", "second", "--slot", "second", "--no-backup", "--yes"])], { env, unprivileged: true });
+    expect(said(done)).toMatch(/status 0$/);
+    const document = JSON.parse(done.stdout) as { Outcome: { Status: boolean }; Response: Record<string, unknown> };
+    expect(document).toMatchObject({ Outcome: { Status: true }, Response: { Server: "second", Backup: null, Proof: null, Configuration: file } });
+    expect(document.Response["Made"]).toEqual([]);
+    expect(readFileSync(file, "utf8")).toBe(before);
+  });
+});
+
+describe("a role that others made", () => {
+  it("keeps its password, which has to be told and is tried before it is stored", async () => {
+    const at = newHome();
+    const words = ["--replication-role", "known", "--slot", "known", "--no-start"];
+    expect(said(await init(words, { home: at }))).toMatch(/the role known exists on the server, and its password is not known here[^]*--role-password-file[^]*status 114$/);
+    const file = join(at, "password");
+    writeFileSync(file, "a guess\n");
+    giveToUnprivileged(file);
+    expect(said(await init([...words, "--role-password-file", file], { home: at }))).toMatch(/the password of the role known is wrong[^]*status 114$/);
+    expect(existsSync(join(at, "etc/pgmoneta_users.conf"))).toBe(false);
+    writeFileSync(file, "known to others\n");
+    const done = await init([...words, "--role-password-file", file], { home: at });
+    expect(said(done)).toMatch(/status 0$/);
+    expect(done.stdout).toContain("Not started, as you asked.");
+    expect(await cluster.value("SELECT rolreplication FROM pg_roles WHERE rolname = 'known'")).toBe("t");
+    expect(existsSync(join(at, "run/.s.pgmoneta"))).toBe(false);
+  });
+
+  it("that pg_hba.conf does not let in is told with the lines for it, and what exists by then", async () => {
+    const at = newHome();
+    const done = await init(["--replication-role", "locked", "--slot", "locked", "--no-start"], { home: at });
+    expect(done.status).toBe(112);
+    expect(done.stdout).toMatch(/STOP {2}no line of pg_hba.conf lets role "locked" replicate from here\n {2}Add these lines to\s+\S+pg_hba\.conf/);
+    expect(done.stdout).toContain("    host     replication  locked  127.0.0.1/32  scram-sha-256\n");
+    expect(done.stdout).toMatch(/By now there is:\n[^]*the role locked on the server/);
+    expect(existsSync(join(at, "etc/pgmoneta.conf"))).toBe(false);
+    // Let in, it goes on from there.
+    const hba = join(cluster.dataDir, "pg_hba.conf");
+    writeFileSync(hba, readFileSync(hba, "utf8").replace(/^.*locked.*reject\n/m, ""));
+    await cluster.reload();
+    const again = await init(["--replication-role", "locked", "--slot", "locked", "--no-start"], { home: at });
+    expect(said(again)).toMatch(/status 0$/);
+    expect(existsSync(join(at, "etc/pgmoneta.conf"))).toBe(true);
+  });
+
+  it("can be made by somebody else, who gets the statements and no password", async () => {
+    const at = newHome();
+    const words = ["--replication-role", "dba", "--slot", "dba", "--no-start"];
+    const first = await init(words, { home: at, user: "-" });
+    expect(first.status).toBe(112);
+    const statements = [...first.stdout.matchAll(/^ {4}((?:CREATE ROLE|GRANT) .*;)$/gm)].map((match) => match[1] ?? "");
+    expect(statements).toHaveLength(2);
+    const early = await init(words, { home: at, user: "-" });
+    expect(early.status).toBe(112);
+    expect(early.stdout).toContain("If a superuser has not run these yet");
+    for (const statement of statements) await cluster.sql(statement);
+    expect(said(await init(words, { home: at, user: "-" }))).toMatch(/status 0$/);
+  });
+});
+
+requires("script").describe("at a terminal", () => {
+  const start = (at: string): Promise<RunningProcess> => {
+    const line = ["exec", program("moneta-admin"), "-D", join(at, "etc"), "init", "--no-start", "--slot", "typed"].join(" ");
+    return startProcess(tool("script"), ["-q", "-e", "-c", line, "/dev/null"], { env: { ...environment(at), TERM: "xterm" }, unprivileged: true, keepInputOpen: true });
+  };
+  const answer = async (terminal: RunningProcess, question: string, text: string, time = 1): Promise<void> => {
+    await waitFor(`it asks: ${question}`, () => terminal.stdout().split(question).length > time, { seen: () => terminal.stdout() });
+    terminal.write(text);
+  };
+
+  it("asks, shows what it is going to run, and hides the password", async () => {
+    const at = newHome();
+    const terminal = await start(at);
+    await answer(terminal, "Name of this server in every command [primary]: ", "no name\n");
+    await answer(terminal, "Name of this server in every command [primary]: ", "shop\n", 2);
+    await answer(terminal, "Address of PostgreSQL", "127.0.0.1\n");
+    await answer(terminal, "Its port [5432]: ", `${cluster.port}\n`);
+    await answer(terminal, "Role for Moneta, made if it is missing [repl]: ", "typed\n");
+    await answer(terminal, "Superuser, or a role that may create roles", "boss\n");
+    await answer(terminal, "Repository: where backups and WAL go", "\n");
+    await answer(terminal, "When backups are taken", "\n");
+    await answer(terminal, "How many days backups are kept [7]: ", "14\n");
+    await answer(terminal, "Password of boss", "wrong\n");
+    await answer(terminal, "Password of boss", `${bossPassword}\n`, 2);
+    await answer(terminal, "Make directories, master key", "y\n");
+    await answer(terminal, "Run them now?", "y\n");
+    const { status } = await terminal.finished;
+    const text = terminal.stdout();
+    expect([status, text]).toEqual([0, expect.stringContaining("Not started, as you asked.")]);
+    expect(text).toContain(`CREATE ROLE "typed" WITH LOGIN REPLICATION PASSWORD '…';`);
+    for (const secret of [bossPassword, "wrong\r\n"]) expect(text).not.toContain(secret);
+    expect(readFileSync(join(at, "etc/pgmoneta.conf"), "utf8")).toMatch(/^retention = 14$[^]*^\[shop\]$/m);
+  });
+
+  it("ends at Ctrl-C with nothing half-written, and says what exists", async () => {
+    const at = newHome();
+    mkdirSync(join(at, "etc"));
+    giveToUnprivileged(join(at, "etc"));
+    const early = await start(at);
+    await answer(early, "Name of this server in every command [primary]: ", "\u0003");
+    expect((await early.finished).status).toBe(130);
+    expect(early.stdout()).toContain("It ended before anything was changed.");
+    expect([readdirSync(at), readdirSync(join(at, "etc"))]).toEqual([["etc"], []]);
+
+    const late = await start(at);
+    for (const question of ["in every command", "Address of PostgreSQL"]) await answer(late, question, question.startsWith("Addr") ? "127.0.0.1\n" : "\n");
+    await answer(late, "Its port [5432]: ", `${cluster.port}\n`);
+    await answer(late, "made if it is missing [repl]: ", "never\n");
+    await answer(late, "Superuser, or a role", "boss\n");
+    for (const question of ["Repository: where", "When backups are", "How many days"]) await answer(late, question, "\n");
+    await answer(late, "Password of boss", `${bossPassword}\n`);
+    await answer(late, "Make directories, master key", "y\n");
+    await answer(late, "Run them now?", "\u0003");
+    expect((await late.finished).status).toBe(130);
+    expect(late.stdout()).toMatch(/By now there is:\r?\n[^]*the master key /);
+    expect(readdirSync(join(at, "etc"))).toEqual([]);
+    expect(await cluster.value("SELECT count(*) FROM pg_roles WHERE rolname = 'never'")).toBe("0");
+    expect(readFileSync(join(at, ".pgmoneta/master.key"), "utf8")).toMatch(/^\S+\n\S+\n$/);
+  });
+});
