@@ -1,4 +1,6 @@
 /** The documents that are made from tables of the program, by path from the root of the project. */
+import { adminChapter } from "./admin-chapter.ts";
+import { adminInitPage } from "./admin-init-page.ts";
 import { adminPage } from "./admin-page.ts";
 import { checksChapter } from "./checks-chapter.ts";
 import { cliPage } from "./cli-page.ts";
@@ -13,6 +15,7 @@ import { pgmonetaDashboard } from "./dashboard-pgmoneta.ts";
 import { daemonPage } from "./daemon-page.ts";
 import { errorsPage } from "./errors-page.ts";
 import { hooksChapter } from "./hooks-chapter.ts";
+import { lookupPages } from "./lookup-pages.ts";
 import { manualChapter } from "./manual-chapter.ts";
 import { notificationsChapter } from "./notifications-chapter.ts";
 import { metricsChapter } from "./metrics-chapter.ts";
@@ -27,6 +30,7 @@ export const generatedDocuments: Readonly<Record<string, () => string>> = {
   "doc/ERRORS.md": errorsPage,
   "doc/manual/configuration.md": manualChapter,
   "doc/manual/commands.md": commandsChapter,
+  "doc/manual/admin.md": adminChapter,
   "doc/manual/checks.md": checksChapter,
   "doc/manual/hooks.md": hooksChapter,
   "doc/manual/notifications.md": notificationsChapter,
@@ -39,4 +43,6 @@ export const generatedDocuments: Readonly<Record<string, () => string>> = {
   ...commandPages,
   "doc/man/pgmoneta.conf.5": configurationPage,
   "doc/man/moneta-admin.1": adminPage,
+  "doc/man/moneta-admin-init.1": adminInitPage,
+  ...lookupPages,
 };
