@@ -222,6 +222,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     findDone: (job) => findDone(job, { storage, catalog }),
     onEnd: afterJob,
     onChange: (name) => recorder.note(name, jobs.active(name)),
+    recorded: (name) => recorder.behind(name),
     onNarrowed: (job) => retention.lessInUse(serverOf(job.server)),
     cancelGraceMs: CANCEL_GRACE_MS,
   });

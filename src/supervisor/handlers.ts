@@ -119,6 +119,8 @@ async function handleProgress(
   server: SupervisedServer,
   context: HandlerContext,
 ): Promise<ResponseResult> {
+  // Whoever has just asked for a job looks for it, and must not take another one for his.
+  await context.jobs.whenAccepted(server.name);
   const command = request.fields["Command"];
   const filter = typeof command === "string" && Object.hasOwn(jobTraits, command) ? command : undefined;
   const jobs = jobSummaries(server.name, context.sources, filter);

@@ -1,7 +1,8 @@
 /**
  * Jobs over the end of a daemon. They do not come back by themselves: whoever asked is gone with the connection, and what they
  * would work with may have changed. Those that a kill or a power failure cut off, in hand or in line, are named by the next
- * daemon, each with its outcome.
+ * daemon, each with its outcome. So that none is missing there, a job is on disk before anybody is told that it was accepted, its
+ * beginning before its process is started, and its end before its outcome is told.
  */
 import { messageOf, messageWithHint, type MonetaError } from "../common/index.ts";
 import type { JobResult } from "../ipc/index.ts";
@@ -21,8 +22,13 @@ export interface CutOffJob {
 }
 
 export interface JobRecorder {
-  /** Jobs of a server changed: writes down those that have no outcome, later, the newest state alone. Never throws. */
+  /** Jobs of a server changed: writes down those that have no outcome, the newest state alone. Never throws. */
   note(server: string, active: readonly Job[]): void;
+  /**
+   * Resolves when everything that was noted of a server is on disk, or could not be written; undefined when it is already.
+   * Never rejects.
+   */
+  behind(server: string): Promise<void> | undefined;
   /** Resolves when everything that was noted is on disk, or could not be written. Never rejects. */
   written(): Promise<void>;
 }
@@ -35,35 +41,50 @@ const entryFor = ({ id, command, request, submitted, started }: Job): JournalEnt
   started: started ?? null,
 });
 
-export function createJobRecorder(storage: Storage, logger: Logger): JobRecorder {
-  const known = new Map<string, string>();
-  const pending = new Map<string, readonly JournalEntry[]>();
-  let writing: Promise<void> | undefined;
+/** What is known of the file of one server. */
+interface JournalFile {
+  /** What was noted last, as JSON; undefined when it is not known to be what will be there. */
+  noted: string | undefined;
+  next: readonly JournalEntry[] | undefined;
+  writing: Promise<void> | undefined;
+}
 
-  const write = async (): Promise<void> => {
-    for (let [next] = pending; next !== undefined; [next] = pending) {
-      const [server, entries] = next;
-      pending.delete(server);
+export function createJobRecorder(storage: Storage, logger: Logger): JobRecorder {
+  const files = new Map<string, JournalFile>();
+  const fileOf = (server: string): JournalFile => {
+    const file = files.get(server) ?? { noted: "[]", next: undefined, writing: undefined };
+    files.set(server, file);
+    return file;
+  };
+
+  const write = async (server: string, file: JournalFile): Promise<void> => {
+    while (file.next !== undefined) {
+      const entries = file.next;
+      file.next = undefined;
       try {
         await openJobJournal(storage, server).write(entries);
       } catch (error) {
-        // Nothing depends on it but what the next daemon could say.
-        known.delete(server);
+        // Nothing depends on it but what the next daemon could say: where the disk is full, a deletion must run all the same.
+        file.noted = undefined;
         logger.warn(`which jobs of ${server} have not ended cannot be written down: ${messageOf(error)}`);
       }
     }
-    writing = undefined;
+    file.writing = undefined;
   };
   return {
     note(server, active) {
       const entries = active.filter(({ command }) => jobTraits[command].visible).map(entryFor);
       const text = JSON.stringify(entries);
-      if ((known.get(server) ?? "[]") === text) return;
-      known.set(server, text);
-      pending.set(server, entries);
-      writing ??= write();
+      const file = fileOf(server);
+      if (file.noted === text) return;
+      file.noted = text;
+      file.next = entries;
+      file.writing ??= write(server, file);
     },
-    written: async () => writing,
+    behind: (server) => files.get(server)?.writing,
+    async written() {
+      for (const { writing } of files.values()) await writing;
+    },
   };
 }
 

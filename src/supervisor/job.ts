@@ -5,6 +5,7 @@ import type { Logger } from "../log/index.ts";
 import { decodeDelta, jobFields, type JobCommand, type openStateWriter } from "../state/index.ts";
 import { describeEnd, type ProcessEnd, type RunningProcess } from "./child-process.ts";
 import { supervisorErrors } from "./errors.ts";
+import { inPatience } from "./in-patience.ts";
 import { isFinal, jobTable, type JobEvent, type JobPhase } from "./job-machine.ts";
 import { backupsOf, type Backups } from "./locks.ts";
 
@@ -30,6 +31,11 @@ export interface JobContext {
   readonly onLog: (message: FromJob & { type: "log" }) => void;
   /** What a job whose process ended without a word has done all the same; undefined when nothing is there. */
   readonly findDone: (job: Job) => Promise<JobResult | undefined>;
+  /**
+   * Something of it changed that must be on disk before anybody relies on it: it began, or it ended. Resolves when it is, or when it
+   * could not be written; undefined where nothing is to be waited for. Never rejects.
+   */
+  readonly recorded: (job: Job) => Promise<void> | undefined;
   /** Its process, if it had one, is gone and the outcome is known: the lock is free. */
   readonly onGone: (job: Job) => void;
   /** It runs on, and works with fewer backups than before. */
@@ -56,7 +62,10 @@ export interface Job {
   readonly wal: "all" | readonly WalUse[];
   /** Resolves when it takes nothing out of view any more, at the latest with its end. Never rejects. */
   readonly settled: Promise<void>;
-  /** Resolves with the outcome when nothing of the job runs any more. Never rejects. */
+  /**
+   * Resolves with the outcome when nothing of the job runs any more and it is on disk that it has ended; where the storage does not
+   * answer, some seconds later all the same. Never rejects.
+   */
   readonly done: Promise<JobOutcome>;
   /** Its turn has come. */
   dispatch(): void;
@@ -128,8 +137,11 @@ export function createJob(
     record.set({ ended });
     settleView();
     if (outcome === undefined) return;
-    settle(outcome);
+    const last = outcome;
     context.onGone(job);
+    const written = context.recorded(job);
+    if (written === undefined) settle(last);
+    else void inPatience(written, clock).then(() => settle(last));
   };
   /** Ends the process when it outlives its welcome. */
   const limitTo = (ms: number, why: string): void => {
@@ -208,6 +220,22 @@ export function createJob(
     else void lookForWork().then(finish);
   };
 
+  const begin = (): void => {
+    // It was cancelled while it was written down.
+    if (machine.state !== "starting") return;
+    try {
+      process = context.spawn(job, receive, onEnd);
+    } catch (error) {
+      conclude("error", () => ({
+        state: "failed",
+        error: supervisorErrors.childLost(`the ${request.command} of ${server} could not be started`, {}, error),
+      }));
+      gone();
+      return;
+    }
+    job.tell(context.startMessage(job));
+  };
+
   const job: Job = {
     id,
     server,
@@ -241,31 +269,27 @@ export function createJob(
       machine.handle("dispatch");
       started = clock.now();
       record.set({ started });
-      try {
-        process = context.spawn(job, receive, onEnd);
-      } catch (error) {
-        conclude("error", () => ({
-          state: "failed",
-          error: supervisorErrors.childLost(`the ${request.command} of ${server} could not be started`, {}, error),
-        }));
-        gone();
-        return;
-      }
-      job.tell(context.startMessage(job));
+      // A daemon that dies from here on must not leave behind that this one never began.
+      const written = context.recorded(job);
+      if (written === undefined) begin();
+      else void written.then(begin);
     },
     cancel(reason) {
       if (machine.state === "cancelling" || isFinal(machine.state)) return;
       cancelReason = reason;
       conclude("cancel", () => ({ state: "cancelled", error: cancelled() }));
       if (process === undefined) {
-        if (outcome !== undefined) gone();
+        // It has no process yet.
+        conclude("ended", () => ({ state: "cancelled", error: cancelled() }));
+        gone();
         return;
       }
       job.tell({ type: "cancel", reason });
       limitTo(context.cancelGraceMs, "did not end");
     },
     kill() {
-      process?.kill();
+      if (process === undefined) job.cancel("the daemon ends at once");
+      else process.kill();
     },
     tell(message) {
       // A process that is gone has its end reported by onEnd, which decides what becomes of the job.

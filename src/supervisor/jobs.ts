@@ -5,6 +5,7 @@ import type { Logger } from "../log/index.ts";
 import type { JobCommand, JobState, StateSegment } from "../state/index.ts";
 import { openStateWriter } from "../state/index.ts";
 import { supervisorErrors } from "./errors.ts";
+import { inPatience } from "./in-patience.ts";
 import { createJob, type Job, type JobContext, type JobOutcome } from "./job.ts";
 import { isFinal } from "./job-machine.ts";
 import { jobTraits } from "./job-table.ts";
@@ -25,6 +26,8 @@ export interface JobsOptions {
   readonly onEnd: (job: Job, outcome: JobOutcome) => void;
   /** A server has other jobs than before, or one of them began. */
   readonly onChange: (server: string) => void;
+  /** Resolves when the last change of the jobs of a server is on disk; undefined when it is already. Never rejects. */
+  readonly recorded: (server: string) => Promise<void> | undefined;
   /** A job that runs works with fewer backups than before. */
   readonly onNarrowed: (job: Job) => void;
   readonly cancelGraceMs: number;
@@ -34,6 +37,10 @@ export interface Jobs {
   /** Puts a job in line. Throws `DAEMON_STOPPING` or `JOBS_EXHAUSTED`. */
   submit(server: string, request: JobRequest): Job;
   get(id: number): Job | undefined;
+  /** Whether it is on disk that the job was asked for: before that nobody is told of it. */
+  accepted(job: Job): boolean;
+  /** Resolves when that holds for all jobs of a server that were asked for so far; after some seconds whatever the disk does. Never rejects. */
+  whenAccepted(server: string): Promise<void>;
   /** Jobs of a server that have no outcome yet, running ones first. */
   active(server: string, command?: JobCommand): readonly Job[];
   /** The newest job of a server that an operator asked for and that has its outcome. */
@@ -66,10 +73,14 @@ export function createJobs(options: JobsOptions): Jobs {
   const slots = new Array<Job | undefined>(segment.shape.jobs);
   let lastId = 0;
   let stopping: string | undefined;
-  const queue = createJobQueue<Job>((job) => {
-    job.dispatch();
-    options.onChange(job.server);
-  });
+  const queue = createJobQueue<Job>((job) => job.dispatch());
+  /** Those of which it is not on disk yet that they were asked for. */
+  const entering = new Map<Job, Promise<void>>();
+  const recorded = ({ command, server }: Job): Promise<void> | undefined => {
+    options.onChange(server);
+    // Nobody asks the next daemon for housekeeping, and WAL must not wait for it.
+    return jobTraits[command].visible ? options.recorded(server) : undefined;
+  };
   const turns = new Map<string, Promise<unknown>>();
 
   const remembered = (): Job[] => slots.filter((job) => job !== undefined);
@@ -95,7 +106,6 @@ export function createJobs(options: JobsOptions): Jobs {
     logOutcome(logger, job, outcome);
     // The lock is free only now that its owner is gone.
     queue.release(job);
-    options.onChange(job.server);
     options.onEnd(job, outcome);
   };
 
@@ -113,6 +123,7 @@ export function createJobs(options: JobsOptions): Jobs {
         startMessage: options.startMessage,
         onLog: options.onLog,
         findDone: options.findDone,
+        recorded,
         onArchived: (segments, storedBytes) => options.onArchived(server, segments, storedBytes, request.command),
         onGone,
         onNarrowed(narrowed) {
@@ -123,15 +134,23 @@ export function createJobs(options: JobsOptions): Jobs {
       });
       slots[slot] = job;
       queue.add(job);
-      options.onChange(server);
       const waitsFor = queue.blockers(job)[0];
-      const level = jobTraits[request.command].visible ? "info" : "debug";
-      if (waitsFor === undefined) logger[level](`job ${job.id}: ${request.command} of ${server} starts`);
-      else
-        logger.info(
-          `job ${job.id}: ${request.command} of ${server} waits for job ${waitsFor.id} (${waitsFor.command})`,
-        );
+      const tell = (): void => {
+        entering.delete(job);
+        const level = jobTraits[request.command].visible ? "info" : "debug";
+        if (waitsFor === undefined) logger[level](`job ${job.id}: ${request.command} of ${server} starts`);
+        else logger.info(`job ${job.id}: ${request.command} of ${server} waits for job ${waitsFor.id} (${waitsFor.command})`);
+      };
+      const written = recorded(job);
+      if (written === undefined) tell();
+      else {
+        entering.set(job, inPatience(written, options.clock).then(tell));
+      }
       return job;
+    },
+    accepted: (job) => !entering.has(job),
+    async whenAccepted(server) {
+      for (const [job, accepted] of [...entering]) if (job.server === server) await accepted;
     },
     get: (id) => remembered().find((job) => job.id === id),
     active: (server, command) =>
@@ -193,7 +212,8 @@ export function createJobs(options: JobsOptions): Jobs {
       await Promise.all(all.map((job) => job.done));
     },
     kill() {
-      for (const job of queue.running) job.kill();
+      // One that has no process yet leaves the list at once.
+      for (const job of [...queue.running]) job.kill();
     },
     get stopping() {
       return stopping !== undefined;

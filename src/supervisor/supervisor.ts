@@ -332,7 +332,7 @@ function statusSources(
     version,
     now: () => clock.now(),
     entries: (name) => catalog.entries(name),
-    activeJobs: (name) => jobs.active(name),
+    activeJobs: (name) => jobs.active(name).filter((job) => jobs.accepted(job)),
     blockers: (job) => jobs.blockers(job),
     placeInLine: (job) => jobs.placeInLine(job),
     jobState: (job) => jobs.stateOf(job),

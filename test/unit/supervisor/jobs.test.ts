@@ -1,17 +1,22 @@
 import { describe, expect, it } from "vitest";
 import { commonErrors, errorToRecord } from "../../../src/common/index.ts";
 import type { JobRequest, JobResult, ToJob } from "../../../src/ipc/index.ts";
+import { openJobJournal } from "../../../src/repository/index.ts";
 import { createSegment, openStateReader } from "../../../src/state/index.ts";
+import { openLocalStorage, type Storage } from "../../../src/storage/index.ts";
 import type { Job, JobContext, JobOutcome } from "../../../src/supervisor/job.ts";
+import { createJobRecorder } from "../../../src/supervisor/job-journal.ts";
 import { createJobs } from "../../../src/supervisor/jobs.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { supervisorErrors } from "../../../src/supervisor/errors.ts";
+import { waitFor } from "../../support/wait-for.ts";
 import { createManualClock, createRecordingLogger, createSpawner, settled, type StandInProcess } from "./stand-ins.ts";
 
 const backup: JobRequest = { command: "backup", parent: null };
 const removal: JobRequest = { command: "delete", backup: "oldest", force: false };
 const result: JobResult = { label: "20261120090136", notes: [], facts: {} };
 
-function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.resolve(undefined)) {
+function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.resolve(undefined), storage?: Storage) {
   const clock = createManualClock();
   const { logger, records: lines } = createRecordingLogger();
   const { spawn, processes } = createSpawner();
@@ -19,6 +24,7 @@ function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.res
   const ended: [number, string][] = [];
   const narrowed: number[] = [];
   const changes: string[][] = [];
+  const recorder = storage === undefined ? undefined : createJobRecorder(storage, logger);
   const jobs = createJobs({
     segment,
     clock,
@@ -31,7 +37,11 @@ function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.res
     findDone,
     onEnd: (job: Job, outcome: JobOutcome) => ended.push([job.id, outcome.state]),
     onNarrowed: (job: Job) => narrowed.push(job.id),
-    onChange: (server) => changes.push(jobs.active(server).map(({ id, state }) => `${id} ${state}`)),
+    onChange(server) {
+      changes.push(jobs.active(server).map(({ id, state }) => `${id} ${state}`));
+      recorder?.note(server, jobs.active(server));
+    },
+    recorded: (server) => recorder?.behind(server),
     cancelGraceMs: 10_000,
   });
   const process = (index: number): StandInProcess => {
@@ -186,6 +196,99 @@ describe("a job", () => {
   });
 });
 
+describe("the file of jobs without an outcome", () => {
+  /** A disk that writes when the test lets it. */
+  function slowDisk() {
+    const disk = openLocalStorage(temporaryDirectory().path);
+    const gates: (() => void)[] = [];
+    let written = 0;
+    const storage: Storage = {
+      ...disk,
+      async replaceFile(path, content) {
+        await new Promise<void>((resolve) => gates.push(resolve));
+        await disk.replaceFile(path, content);
+        written += 1;
+      },
+    };
+    const write = async (): Promise<void> => {
+      await waitFor("something is to be written", () => gates.length > 0);
+      const before = written;
+      gates.shift()?.();
+      await waitFor("it is written", () => written > before);
+      for (let turn = 0; turn < 20; turn += 1) await settled();
+    };
+    return { storage, write, read: () => openJobJournal(disk, "primary").read() };
+  }
+  const messages = (lines: readonly { readonly message: string }[]): string[] => lines.map(({ message }) => message).filter((message) => !message.includes("→"));
+
+  it("has a job before anybody is told of it and before its process is started, and has its beginning then", async () => {
+    const { storage, write, read } = slowDisk();
+    const { jobs, processes, lines } = setUp(8, undefined, storage);
+    const job = jobs.submit("primary", backup);
+    for (let turn = 0; turn < 20; turn += 1) await settled();
+    expect([job.state, processes.length, jobs.accepted(job), messages(lines), await read()]).toEqual(["starting", 0, false, [], []]);
+    await write();
+    expect([processes.length, jobs.accepted(job), messages(lines)]).toEqual([1, true, ["job 1: backup of primary starts"]]);
+    expect(await read()).toMatchObject([{ id: 1, command: "backup", started: 0 }]);
+    // The same of one that waits, and of its turn: the disk has that it began before it does.
+    const second = jobs.submit("primary", backup);
+    let known = false;
+    void jobs.whenAccepted("primary").then(() => (known = true));
+    await jobs.whenAccepted("other");
+    expect([jobs.accepted(second), known]).toEqual([false, false]);
+    await write();
+    expect([jobs.accepted(second), known, messages(lines).at(-1)]).toEqual([true, true, "job 2: backup of primary waits for job 1 (backup)"]);
+    expect(await read()).toMatchObject([{ id: 1 }, { id: 2, started: null }]);
+    job.cancel("an operator");
+  });
+
+  it("has the end of a job, and the beginning of the next, before the outcome is told", async () => {
+    const { storage, write, read } = slowDisk();
+    const { jobs, process, processes } = setUp(8, undefined, storage);
+    const first = jobs.submit("primary", removal);
+    jobs.submit("primary", removal);
+    await write();
+    await write();
+    process(0).say({ type: "result", result });
+    process(0).end({ code: 0 });
+    let told = false;
+    void first.done.then(() => (told = true));
+    for (let turn = 0; turn < 20; turn += 1) await settled();
+    expect([told, processes.length]).toEqual([false, 1]);
+    await write();
+    expect([told, processes.length]).toEqual([true, 2]);
+    expect(await read()).toMatchObject([{ id: 2, started: 0 }]);
+  });
+
+  it("does not keep a job from being cancelled or killed, which then never begins", async () => {
+    const { storage, write } = slowDisk();
+    const { clock, jobs, processes } = setUp(8, undefined, storage);
+    const [first, other] = [jobs.submit("primary", backup), jobs.submit("other", backup)];
+    first.cancel("an operator cancelled it");
+    jobs.kill();
+    expect([first.state, other.state]).toEqual(["cancelled", "cancelled"]);
+    // The disk does not answer: some seconds later the outcome is told all the same.
+    await clock.advance(5000);
+    expect(await first.done).toMatchObject({ state: "cancelled", error: { code: "JOB_CANCELLED" } });
+    await write();
+    expect([processes.length, jobs.active("primary")]).toEqual([0, []]);
+  });
+
+  it("that cannot be written keeps nothing from being done, and housekeeping does not wait for it", async () => {
+    const disk = openLocalStorage(temporaryDirectory().path);
+    const storage: Storage = { ...disk, replaceFile: () => Promise.reject(new Error("ENOSPC")) };
+    const { jobs, processes, lines } = setUp(8, undefined, storage);
+    jobs.submit("other", { command: "clean" });
+    expect(processes.length).toBe(1);
+    const job = jobs.submit("primary", removal);
+    await waitFor("it begins", () => processes.length === 2 && jobs.accepted(job));
+    expect([job.state, lines.filter(({ level }) => level === "warn").map(({ message }) => message)]).toEqual([
+      "starting",
+      ["which jobs of primary have not ended cannot be written down: ENOSPC"],
+    ]);
+  });
+});
+
 const [older, newer] = ["20261120090136", "20261121090136"] as const;
 const deletionOf = (label: string): JobRequest => ({ command: "delete", backup: label, force: false });
 const verificationOf = (which: string): JobRequest => ({ command: "verify", backup: which, all: false, schedule: null });
@@ -321,6 +424,7 @@ describe("the jobs of the daemon", () => {
       findDone: () => Promise.resolve(undefined),
       onEnd: () => undefined,
       onChange: () => undefined,
+      recorded: () => undefined,
       onNarrowed: () => undefined,
       cancelGraceMs: 1,
     });
