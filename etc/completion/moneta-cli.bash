@@ -31,7 +31,7 @@ _moneta_cli() {
       continue
     fi
     case $word in
-      -c|--config|-D|--directory|-h|--host|-p|--port|-U|--user|-P|--password|--password-file|--tls-mode|--tls-ca|--tls-cert|--tls-key|-L|--logfile|-F|--format|-C|--compress|-E|--encrypt|-s|--sort|--tablespace-map|--tablespace-map-all) before=$word ;;
+      -c|--config|-D|--directory|-h|--host|-p|--port|-U|--user|-P|--password|--password-file|--tls-mode|--tls-ca|--tls-cert|--tls-key|-L|--logfile|-F|--format|-C|--compress|-E|--encrypt|-s|--sort|--tablespace-map|--tablespace-map-all|--file|--file) before=$word ;;
       -*) ;;
       *) given+=("$word") ;;
     esac
@@ -40,7 +40,7 @@ _moneta_cli() {
     '') ;;
     -c|--config|--password-file|--tls-ca|--tls-cert|--tls-key|-L|--logfile) _moneta_cli_files -f; return ;;
     -D|--directory|--tablespace-map-all) _moneta_cli_files -d; return ;;
-    -h|--host|-p|--port|-U|--user|-P|--password|--tablespace-map) :; return ;;
+    -h|--host|-p|--port|-U|--user|-P|--password|--tablespace-map|--file) :; return ;;
     --tls-mode) _moneta_cli_words 'disable prefer require verify-full'; return ;;
     -F|--format) _moneta_cli_words 'text json raw'; return ;;
     -C|--compress) _moneta_cli_words 'none gz zstd lz4 bz2'; return ;;
@@ -48,43 +48,43 @@ _moneta_cli() {
     -s|--sort) _moneta_cli_words 'asc desc'; return ;;
   esac
   case "${given[0]}" in
-    '') _moneta_cli_words 'backup list-backup info restore verify delete retain expunge annotate retention ping status progress mode cancel drill check notify schedule key lineage archive compress decompress encrypt decrypt clear shutdown conf wal-push' ;;
+    '') _moneta_cli_words 'backup list-backup info restore verify drill archive delete retain expunge annotate retention progress cancel mode check schedule key lineage compress decompress encrypt decrypt ping status notify clear shutdown conf wal-push' ;;
+    key) [[ ${#given[@]} -eq 1 ]] && _moneta_cli_words 'rotate' ;;
     status) [[ ${#given[@]} -eq 1 ]] && _moneta_cli_words 'details' ;;
     notify) [[ ${#given[@]} -eq 1 ]] && _moneta_cli_words 'test' ;;
-    key) [[ ${#given[@]} -eq 1 ]] && _moneta_cli_words 'rotate' ;;
     clear) [[ ${#given[@]} -eq 1 ]] && _moneta_cli_words 'prometheus' ;;
     conf) [[ ${#given[@]} -eq 1 ]] && _moneta_cli_words 'reload ls get set' ;;
   esac
   word=${given[0]}
-  case $word in status|notify|key|clear|conf) [[ ${#given[@]} -gt 1 ]] && word+=" ${given[1]}" ;; esac
+  case $word in key|status|notify|clear|conf) [[ ${#given[@]} -gt 1 ]] && word+=" ${given[1]}" ;; esac
   case $word in
     'backup') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; esac ;;
     'list-backup') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; esac ;;
     'info') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; esac ;;
     'restore') depth=1; flags='--dry-run --copy-wal --tablespace-map --tablespace-map-all'; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; 2) _moneta_cli_words 'current' ;; 3) _moneta_cli_files -d ;; esac ;;
     'verify') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; 2) _moneta_cli_files -d ;; 3) _moneta_cli_words 'failed all' ;; esac ;;
+    'drill') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; 2) _moneta_cli_words 'current' ;; esac ;;
+    'archive') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; 2) _moneta_cli_words 'current' ;; 3) _moneta_cli_files -d ;; esac ;;
     'delete') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; esac ;;
     'retain') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; esac ;;
     'expunge') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; esac ;;
     'annotate') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; 2) _moneta_cli_words 'add update remove' ;; 3) : ;; 4) : ;; esac ;;
     'retention') depth=1; flags='--dry-run'; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; esac ;;
-    'ping') depth=1; flags=''; ;;
-    'status') depth=1; flags=''; ;;
-    'status details') depth=2; flags=''; ;;
-    'progress') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) : ;; esac ;;
+    'progress') depth=1; flags='--file'; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) : ;; esac ;;
+    'cancel') depth=1; flags='--file'; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) : ;; esac ;;
     'mode') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words 'online offline' ;; esac ;;
-    'cancel') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) : ;; esac ;;
-    'drill') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; 2) _moneta_cli_words 'current' ;; esac ;;
     'check') depth=1; flags='--nagios'; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; esac ;;
-    'notify test') depth=2; flags=''; ;;
     'schedule') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; esac ;;
     'key rotate') depth=2; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; esac ;;
     'lineage') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words 'accept' ;; 2) : ;; esac ;;
-    'archive') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_words "$(_moneta_cli_ask servers)" ;; 1) _moneta_cli_words "oldest newest $(_moneta_cli_ask backups "${given[depth]}")" ;; 2) _moneta_cli_words 'current' ;; 3) _moneta_cli_files -d ;; esac ;;
     'compress') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_files -f ;; esac ;;
     'decompress') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_files -f ;; esac ;;
     'encrypt') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_files -f ;; esac ;;
     'decrypt') depth=1; flags=''; case $((${#given[@]} - depth)) in 0) _moneta_cli_files -f ;; esac ;;
+    'ping') depth=1; flags=''; ;;
+    'status') depth=1; flags=''; ;;
+    'status details') depth=2; flags=''; ;;
+    'notify test') depth=2; flags=''; ;;
     'clear prometheus') depth=2; flags=''; ;;
     'shutdown') depth=1; flags=''; ;;
     'conf reload') depth=2; flags=''; ;;

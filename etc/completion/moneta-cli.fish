@@ -10,7 +10,7 @@ function __moneta_cli_given
             continue
         end
         switch $word
-            case '-c' '--config' '-D' '--directory' '-h' '--host' '-p' '--port' '-U' '--user' '-P' '--password' '--password-file' '--tls-mode' '--tls-ca' '--tls-cert' '--tls-key' '-L' '--logfile' '-F' '--format' '-C' '--compress' '-E' '--encrypt' '-s' '--sort' '--tablespace-map' '--tablespace-map-all'
+            case '-c' '--config' '-D' '--directory' '-h' '--host' '-p' '--port' '-U' '--user' '-P' '--password' '--password-file' '--tls-mode' '--tls-ca' '--tls-cert' '--tls-key' '-L' '--logfile' '-F' '--format' '-C' '--compress' '-E' '--encrypt' '-s' '--sort' '--tablespace-map' '--tablespace-map-all' '--file'
                 set skip 1
             case '-*'
             case '*'
@@ -44,17 +44,17 @@ end
 function __moneta_cli_place
     set -l given (__moneta_cli_given)
     if test (count $given) -eq 0
-        printf '%s\t%s\n' 'backup' 'Take a backup of a server' 'list-backup' 'List the backups of a server' 'info' 'Show everything that is recorded about one backup' 'restore' 'Restore a backup, to the end of its WAL or to a position' 'verify' 'Read a backup back and say whether it is what was stored' 'delete' 'Delete a backup' 'retain' 'Keep a backup whatever the retention says' 'expunge' 'Give a retained backup back to the retention' 'annotate' 'Write a comment to a backup' 'retention' 'Remove what the retention of a server does not keep' 'ping' 'Ask whether the daemon answers' 'status' 'Show space, servers and their WAL streams' 'progress' 'Show how far the running job of a server is' 'mode' 'Take a server out of service or back; survives a restart of the daemon' 'cancel' 'End a running or waiting job of a server; nothing of it stays valid' 'drill' 'Prove a backup: restore it into scratch space, start it there, check it' 'check' 'Check a server and everything that its backups need' 'notify' 'Send a test through every target of notifications' 'schedule' 'Show what runs by itself, when next, and how it went' 'key' 'Make a new data key, with which everything from now on is encrypted' 'lineage' 'Show which clusters a server was, or accept the one that has taken its place' 'archive' 'Restore a backup into one tar file, which needs no repository any more' 'compress' 'Compress a file in place' 'decompress' 'Decompress a file in place' 'encrypt' 'Encrypt a file in place, as pgmoneta does' 'decrypt' 'Decrypt a file in place' 'clear' 'Reset the metrics that count lines of the log' 'shutdown' 'Stop the daemon' 'conf' 'Read the configuration again and put it in force' 'wal-push' 'archive_command: take one file of pg_wal into the repository'
+        printf '%s\t%s\n' 'backup' 'Take a backup of a server' 'list-backup' 'List the backups of a server' 'info' 'Show everything that is recorded about one backup' 'restore' 'Restore a backup, to the end of its WAL or to a position' 'verify' 'Read a backup back and say whether it is what was stored' 'drill' 'Prove a backup: restore it into scratch space, start it there, check it' 'archive' 'Restore a backup into one tar file, which needs no repository any more' 'delete' 'Delete a backup' 'retain' 'Keep a backup whatever the retention says' 'expunge' 'Give a retained backup back to the retention' 'annotate' 'Write a comment to a backup' 'retention' 'Remove what the retention of a server does not keep' 'progress' 'Show how far the running job of a server is, or the conversion of a file' 'cancel' 'End a running or waiting job of a server, or the conversion of a file; nothing of it stays valid' 'mode' 'Take a server out of service or back; survives a restart of the daemon' 'check' 'Check a server and everything that its backups need' 'schedule' 'Show what runs by itself, when next, and how it went' 'key' 'Make a new data key, with which everything from now on is encrypted' 'lineage' 'Show which clusters a server was, or accept the one that has taken its place' 'compress' 'Compress a file in place' 'decompress' 'Decompress a file in place' 'encrypt' 'Encrypt a file in place, as pgmoneta does' 'decrypt' 'Decrypt a file in place' 'ping' 'Ask whether the daemon answers' 'status' 'Show space, servers and their WAL streams' 'notify' 'Send a test through every target of notifications' 'clear' 'Reset the metrics that count lines of the log' 'shutdown' 'Stop the daemon' 'conf' 'Read the configuration again and put it in force' 'wal-push' 'archive_command: take one file of pg_wal into the repository'
         return
+    end
+    if test (count $given) -eq 1; and test $given[1] = key
+        printf '%s\t%s\n' 'rotate' 'Make a new data key, with which everything from now on is encrypted'
     end
     if test (count $given) -eq 1; and test $given[1] = status
         printf '%s\t%s\n' 'details' 'Show the status with backups and running jobs'
     end
     if test (count $given) -eq 1; and test $given[1] = notify
         printf '%s\t%s\n' 'test' 'Send a test through every target of notifications'
-    end
-    if test (count $given) -eq 1; and test $given[1] = key
-        printf '%s\t%s\n' 'rotate' 'Make a new data key, with which everything from now on is encrypted'
     end
     if test (count $given) -eq 1; and test $given[1] = clear
         printf '%s\t%s\n' 'prometheus' 'Reset the metrics that count lines of the log'
@@ -63,7 +63,7 @@ function __moneta_cli_place
         printf '%s\t%s\n' 'reload' 'Read the configuration again and put it in force' 'ls' 'Show the paths of the configuration files' 'get' 'Show the configuration that is in force, a section or one key of it' 'set' 'Change a key of the running daemon'
     end
     set -l depth 1
-    test (count $given) -gt 1; and contains -- "$given[1] $given[2]" 'status details' 'notify test' 'key rotate' 'clear prometheus' 'conf reload' 'conf ls' 'conf get' 'conf set'; and set depth 2
+    test (count $given) -gt 1; and contains -- "$given[1] $given[2]" 'key rotate' 'status details' 'notify test' 'clear prometheus' 'conf reload' 'conf ls' 'conf get' 'conf set'; and set depth 2
     switch "$given[1..$depth] "(math (count $given) - $depth)
         case 'backup 0'
             __moneta_cli_ask servers
@@ -91,6 +91,20 @@ function __moneta_cli_place
             __fish_complete_directories (commandline -ct)
         case 'verify 3'
             printf '%s\n' 'failed' 'all'
+        case 'drill 0'
+            __moneta_cli_ask servers
+        case 'drill 1'
+            printf '%s\n' newest oldest; __moneta_cli_ask backups $given[(math $depth + 1)]
+        case 'drill 2'
+            printf '%s\n' 'current'
+        case 'archive 0'
+            __moneta_cli_ask servers
+        case 'archive 1'
+            printf '%s\n' newest oldest; __moneta_cli_ask backups $given[(math $depth + 1)]
+        case 'archive 2'
+            printf '%s\n' 'current'
+        case 'archive 3'
+            __fish_complete_directories (commandline -ct)
         case 'delete 0'
             __moneta_cli_ask servers
         case 'delete 1'
@@ -113,18 +127,12 @@ function __moneta_cli_place
             __moneta_cli_ask servers
         case 'progress 0'
             __moneta_cli_ask servers
+        case 'cancel 0'
+            __moneta_cli_ask servers
         case 'mode 0'
             __moneta_cli_ask servers
         case 'mode 1'
             printf '%s\n' 'online' 'offline'
-        case 'cancel 0'
-            __moneta_cli_ask servers
-        case 'drill 0'
-            __moneta_cli_ask servers
-        case 'drill 1'
-            printf '%s\n' newest oldest; __moneta_cli_ask backups $given[(math $depth + 1)]
-        case 'drill 2'
-            printf '%s\n' 'current'
         case 'check 0'
             __moneta_cli_ask servers
         case 'schedule 0'
@@ -135,14 +143,6 @@ function __moneta_cli_place
             __moneta_cli_ask servers
         case 'lineage 1'
             printf '%s\n' 'accept'
-        case 'archive 0'
-            __moneta_cli_ask servers
-        case 'archive 1'
-            printf '%s\n' newest oldest; __moneta_cli_ask backups $given[(math $depth + 1)]
-        case 'archive 2'
-            printf '%s\n' 'current'
-        case 'archive 3'
-            __fish_complete_directories (commandline -ct)
         case 'compress 0'
             __fish_complete_path (commandline -ct)
         case 'decompress 0'
@@ -188,6 +188,8 @@ complete -c moneta-cli -n '__moneta_cli_is restore' -l copy-wal -d 'copy the WAL
 complete -c moneta-cli -n '__moneta_cli_is restore' -l tablespace-map -x -d 'where a tablespace, by name or OID, shall lie; for each of them'
 complete -c moneta-cli -n '__moneta_cli_is restore' -l tablespace-map-all -x -a '(__fish_complete_directories)' -d 'directory that gets all tablespaces that are not mapped by themselves'
 complete -c moneta-cli -n '__moneta_cli_is retention' -l dry-run -d 'print what would stay and go and why, remove nothing'
+complete -c moneta-cli -n '__moneta_cli_is progress' -l file -x -d 'a file that the daemon compresses, decompresses, encrypts or decrypts, in place of a server'
+complete -c moneta-cli -n '__moneta_cli_is cancel' -l file -x -d 'a file that the daemon compresses, decompresses, encrypts or decrypts, in place of a server'
 complete -c moneta-cli -n '__moneta_cli_is check' -l nagios -d 'print as a plugin of Nagios: one line with figures, then what is wrong'
 complete -c moneta-cli -n '__moneta_cli_is conf set' -l save -d 'write it to the configuration file as well'
 complete -c moneta-cli -n '__moneta_cli_is wal-push' -l stdin -d 'the content comes from standard input'

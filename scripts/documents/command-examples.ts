@@ -232,6 +232,12 @@ export const examples: readonly Example[] = [
     prints: ["Decompressed to /srv/archive/dump.sql (31 B became 9.77 kB)."],
   },
   {
+    command: "progress",
+    text: "Which files the daemon converts at the moment, and how the last one went:",
+    line: "progress",
+    prints: ["No file is being converted.", "…"],
+  },
+  {
     command: "drill",
     text: "Whether the newest backup comes back as a server:",
     line: "drill primary",

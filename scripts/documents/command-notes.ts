@@ -77,6 +77,9 @@ const fileErrors = [
   convertErrors.unproven,
   convertErrors.failed,
   commonErrors.targetExists,
+  supervisorErrors.jobCancelled,
+  supervisorErrors.jobNotBegun,
+  supervisorErrors.jobDied,
 ];
 
 export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> = {
@@ -136,7 +139,7 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
   },
   compress: {
     text: [
-      "Adds the suffix of the configured `compression`, zstd where that is `none`. The file goes only when its new form is durable and has been read back. Works without a daemon. More in doc/manual/files.md.",
+      "Adds the suffix of the configured `compression`, zstd where that is `none`. The file goes only when its new form is durable and has been read back. `progress --file` shows how far it is, `cancel --file` ends it. Works without a daemon. More in doc/manual/files.md.",
     ],
     errors: [...fileErrors, convertErrors.name],
   },
@@ -228,7 +231,10 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
     errors: [],
   },
   progress: {
-    text: ["When nothing runs it says how the last job of the server ended, since the start of the daemon."],
+    text: [
+      "When nothing runs it says how the last job of the server ended, since the start of the daemon.",
+      "Files that the daemon compresses, decompresses, encrypts or decrypts belong to no server: without a server it shows them, with `--file` one of them. What counts there are bytes that were read: those of the file, and as many again while what it became is read back.",
+    ],
     errors: [namedServer],
   },
   mode: {
@@ -240,6 +246,7 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
   cancel: {
     text: [
       "Waits until the job has ended. With several candidates the number of the job must be given; `status details` and `progress` show it. A job that had already succeeded stays so, and the command fails.",
+      "`--file` ends the conversion of a file, which is left as it was, with nothing half-written beside it.",
     ],
     errors: [namedServer, managementErrors.jobUnknown],
   },

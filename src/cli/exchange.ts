@@ -7,7 +7,13 @@ import type { Invocation } from "./invocation.ts";
 import { cancelJob, sendOnceMore } from "./send.ts";
 import type { ClientSettings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
-import { createProgressDisplay, watchProgress } from "./watch.ts";
+import { createProgressDisplay, watchProgress, type JobSubject } from "./watch.ts";
+
+/** Whose job the command becomes; undefined for one that is none. A conversion is one wherever the daemon does it. */
+function subjectOf({ command, fields: { Server: server, SourceFile: file } }: Invocation): JobSubject | undefined {
+  if (commandTable[command].job && typeof server === "string") return { Server: server };
+  return commandTable[command].long === true && typeof file === "string" ? { SourceFile: file } : undefined;
+}
 
 /** The answer of the daemon; a failed outcome is one. */
 export async function askDaemon(
@@ -16,13 +22,13 @@ export async function askDaemon(
   settings: ClientSettings,
   terminal: Terminal,
 ): Promise<ManagementResponse> {
-  const { command, fields } = invocation;
-  const server = fields.Server;
+  const { command } = invocation;
+  const subject = subjectOf(invocation);
   const follow = invocation.options.follow === true;
   if (command === "progress" && follow) {
     return (await import("./follow-progress.ts")).followProgress(invocation, format, settings, terminal);
   }
-  if (!commandTable[command].job || (format !== "text" && !follow) || typeof server !== "string") {
+  if (subject === undefined || (format !== "text" && !follow)) {
     return sendOnceMore(invocation, format, settings, terminal);
   }
   const done = new AbortController();
@@ -30,16 +36,16 @@ export async function askDaemon(
   const display = createProgressDisplay(terminal.stderr, terminal.clock);
   let job: string | undefined;
   const answer = sendOnceMore(invocation, format, settings, terminal, AbortSignal.any([terminal.interrupted, leaving.signal]));
-  const watching = watchProgress(command, server, settings, display, terminal.clock, done.signal, (found) => {
+  const watching = watchProgress(command, subject, settings, display, terminal.clock, done.signal, (found) => {
     job = found;
   });
   const release = askAtInterruption({
     terminal,
-    what: `${command} of ${server}`,
+    what: `${command} of ${"Server" in subject ? subject.Server : subject.SourceFile}`,
     hold: (held) => display.hold(held),
     cancel: async () => {
       if (job === undefined) throw cliErrors.cancelRefused("the daemon has not said yet which job it is");
-      await cancelJob(server, job, settings, terminal);
+      await cancelJob(subject, job, settings, terminal);
     },
     leave: () => leaving.abort(),
   });

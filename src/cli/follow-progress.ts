@@ -9,7 +9,7 @@ import { readJob } from "./render-progress.ts";
 import { cancelJob } from "./send.ts";
 import type { ClientSettings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
-import { createProgressDisplay, pollEveryMs } from "./watch.ts";
+import { createProgressDisplay, pollEveryMs, type JobSubject } from "./watch.ts";
 
 /** The entry of the job that is followed, or of the one that runs when none is yet. */
 function jobIn(response: JsonObject, followed: string | undefined): JsonObject | undefined {
@@ -18,10 +18,10 @@ function jobIn(response: JsonObject, followed: string | undefined): JsonObject |
 }
 
 /** Throws what the job failed with, or that nobody knows how it ended. */
-function checkOutcome(response: JsonObject, job: string, server: string): void {
+function checkOutcome(response: JsonObject, job: string, whose: string): void {
   const last = isJsonObject(response.Last) ? response.Last : undefined;
   if (last === undefined || textIn(last, "Job") !== job) {
-    throw managementErrors.connectionClosed(`job ${job} of ${server} is over, and another one has ended since: its outcome is in the log of the daemon`);
+    throw managementErrors.connectionClosed(`job ${job}${whose} is over, and another one has ended since: its outcome is in the log of the daemon`);
   }
   const state = textIn(last, "State") ?? "";
   if (state === "succeeded") return;
@@ -36,17 +36,19 @@ export async function followProgress(
   settings: ClientSettings,
   terminal: Terminal,
 ): Promise<ManagementResponse> {
-  const server = String(invocation.fields.Server);
+  const { Server: server } = invocation.fields;
+  const whose = typeof server === "string" ? ` of ${server}` : "";
   const leaving = new AbortController();
   const signal = AbortSignal.any([terminal.interrupted, leaving.signal]);
   const display = createProgressDisplay(terminal.stderr, terminal.clock);
   let followed: string | undefined;
+  let subject: JobSubject | undefined;
   const release = askAtInterruption({
     terminal,
-    what: `job of ${server}`,
+    what: typeof server === "string" ? `job of ${server}` : "conversion",
     hold: (held) => display.hold(held),
     cancel: async () => {
-      if (followed !== undefined) await cancelJob(server, followed, settings, terminal);
+      if (followed !== undefined && subject !== undefined) await cancelJob(subject, followed, settings, terminal);
     },
     leave: () => leaving.abort(),
   });
@@ -58,10 +60,11 @@ export async function followProgress(
       if (!answer.outcome.status) return answer;
       const job = jobIn(answer.response, followed);
       if (job === undefined) {
-        if (followed !== undefined) checkOutcome(answer.response, followed, server);
+        if (followed !== undefined) checkOutcome(answer.response, followed, whose);
         return answer;
       }
       followed ??= textIn(job, "Job");
+      subject ??= typeof server === "string" ? { Server: server } : { SourceFile: textIn(job, "SourceFile") ?? "" };
       display.show(readJob(job));
       await terminal.clock.sleep(pollEveryMs(settings), signal);
     }

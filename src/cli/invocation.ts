@@ -134,7 +134,8 @@ export function bindInvocation(
   const ignored: string[] = (["sort", "cascade", "force"] as const).filter(
     (name) => options[name] !== undefined && !spec.flags.some((flag) => flag.name === name),
   );
-  if (options.follow === true && !spec.job && command !== "progress") ignored.push("follow");
+  const hasProgress = spec.job || command === "progress" || spec.arguments.some(({ kind }) => kind === "file");
+  if (options.follow === true && !hasProgress) ignored.push("follow");
   return { command, fields, options, relative, ignored };
 }
 

@@ -9,6 +9,8 @@ import { displayWidth, printable, wrap } from "./table.ts";
 export interface JobView {
   readonly id: string | undefined;
   readonly command: string;
+  /** Of a conversion. */
+  readonly file: string | undefined;
   readonly state: string;
   readonly phase: string | undefined;
   readonly done: number;
@@ -30,6 +32,7 @@ export function readJob(job: JsonObject): JobView {
   return {
     id: textIn(job, "Job"),
     command: textIn(job, "Command") ?? "job",
+    file: textIn(job, "SourceFile"),
     state: textIn(job, "State") ?? "running",
     // pgmoneta's word for no phase yet.
     phase: textIn(job, "Phase") === "none" ? undefined : textIn(job, "Phase"),
@@ -63,7 +66,7 @@ const leftOf = (job: JobView): string[] =>
 
 /** One sentence: what runs, how far it is. */
 export function describeJob(job: JobView): string {
-  const name = `${job.command}${job.id === undefined ? "" : ` (job ${job.id})`}`;
+  const name = `${job.command}${job.file === undefined ? "" : ` of ${job.file}`}${job.id === undefined ? "" : ` (job ${job.id})`}`;
   if (job.state === "waiting") {
     const place = job.place === undefined ? [] : [`number ${job.place} in line`];
     return [`${name}: waiting`, ...(job.reason === undefined ? [] : [job.reason]), ...place].join(", ");
@@ -85,12 +88,13 @@ export const renderJob = (job: JsonObject): string => printable(describeJob(read
 /** How the last job went, for whoever left before its end. */
 function renderLast(last: JsonObject): string[] {
   const name = `${textIn(last, "Command") ?? "job"} (job ${textIn(last, "Job") ?? "?"})`;
-  const label = textIn(last, "Label");
+  const file = textIn(last, "SourceFile");
+  const label = textIn(last, "Label") ?? textIn(last, "DestinationFile");
   const message = textIn(last, "Message");
   const hint = textIn(last, "Hint");
   return [
     ...wrap(
-      `The last one, ${name}, ${textIn(last, "State") ?? "ended"}${label === undefined ? "" : `: ${label}`}${message === undefined ? "" : `: ${message}`}`,
+      `The last one, ${name}${file === undefined ? "" : ` of ${file}`}, ${textIn(last, "State") ?? "ended"}${label === undefined ? "" : `: ${label}`}${message === undefined ? "" : `: ${message}`}`,
       78,
     ),
     ...(hint === undefined ? [] : wrap(hint, 78, "  fix: ", "       ")),
@@ -104,7 +108,8 @@ export function renderProgress(response: JsonObject): string[] {
   const state = Number(numberIn(response, "ProgressState") ?? 0);
   if (state !== 0) return [renderJob(response)];
   const last = response.Last;
-  const idle = `No job is running for ${textIn(response, "Server") ?? "this server"}.`;
+  const server = textIn(response, "Server");
+  const idle = server === undefined ? "No file is being converted." : `No job is running for ${server}.`;
   return [idle, ...(isJsonObject(last) ? renderLast(last) : [])];
 }
 

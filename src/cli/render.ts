@@ -79,7 +79,7 @@ function renderCancel(response: JsonObject): string[] {
   const jobs = objectsIn(response, "Cancelled");
   if (jobs.length === 0) return [`Nothing was running for ${nameOf(response)}.`];
   return jobs.map(
-    (job) => `Cancelled job ${textIn(job, "Job") ?? "?"} (${textIn(job, "Command") ?? "?"}) of ${nameOf(response)}.`,
+    (job) => `Cancelled job ${textIn(job, "Job") ?? "?"} (${textIn(job, "Command") ?? "?"}) of ${textIn(job, "SourceFile") ?? nameOf(response)}.`,
   );
 }
 

@@ -12,6 +12,7 @@ import { cliErrors } from "./errors.ts";
 import type { Invocation } from "./invocation.ts";
 import type { ClientSettings } from "./settings.ts";
 import type { Terminal } from "./terminal.ts";
+import type { JobSubject } from "./watch.ts";
 
 /** Milliseconds to wait for the answer of a command that is no job. */
 const answerTimeoutMs = 60_000;
@@ -52,8 +53,9 @@ export async function sendOnceMore(
 }
 
 /** Ends a job; throws what speaks against it. The request that waits for the job is answered by its end. */
-export async function cancelJob(server: string, job: string, settings: ClientSettings, terminal: Terminal): Promise<void> {
-  const invocation: Invocation = { command: "cancel", fields: { Server: server, Job: job }, options: {}, relative: [], ignored: [] };
+export async function cancelJob(subject: JobSubject, job: string, settings: ClientSettings, terminal: Terminal): Promise<void> {
+  const fields = "Server" in subject ? { ...subject, Job: job } : subject;
+  const invocation: Invocation = { command: "cancel", fields, options: {}, relative: [], ignored: [] };
   const { outcome } = await send(invocation, "raw", settings, terminal);
   if (!outcome.status) throw cliErrors.cancelRefused(outcome.message ?? `the daemon answers error ${outcome.error}`, { job });
 }

@@ -13,6 +13,9 @@ import type { ClientSettings } from "./settings.ts";
 import { printable } from "./table.ts";
 import type { Output } from "./terminal.ts";
 
+/** Whose job is meant: a server's, or the conversion of a file. */
+export type JobSubject = { readonly Server: string } | { readonly SourceFile: string };
+
 export interface ProgressDisplay {
   show(job: JobView): void;
   /** Takes the bar off the screen. */
@@ -75,7 +78,7 @@ export const pollEveryMs = ({ address }: ClientSettings): number => (address.rem
 /** Shows progress until `done` fires. Never rejects. */
 export async function watchProgress(
   command: CommandName,
-  server: string,
+  subject: JobSubject,
   settings: ClientSettings,
   display: ProgressDisplay,
   clock: Clock,
@@ -90,7 +93,7 @@ export async function watchProgress(
     try {
       const request = buildRequest(
         "progress",
-        { Server: server, Command: command },
+        { ...subject, Command: command },
         {
           output: "raw",
           compression: compressionCodes[settings.compression],

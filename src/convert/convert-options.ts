@@ -22,6 +22,19 @@ export interface ConvertOptions {
   readonly repository: string | undefined;
   /** Chunks in work at the same time. */
   readonly workers: number;
+  /** Hears how far it is, at the beginning and with each piece that was read. */
+  readonly onProgress?: ((progress: ConversionProgress) => void) | undefined;
+}
+
+/** How far a conversion is: the file is read once, and then what it became is read back, which counts as much again. */
+export interface ConversionProgress {
+  readonly phase: "convert" | "read back";
+  /** Bytes of the file as it was. */
+  readonly done: number;
+  /** Twice its size. */
+  readonly total: number;
+  /** Path of what is written; gone when the conversion has ended. */
+  readonly temporary: string;
 }
 
 export interface Converted {

@@ -10,10 +10,10 @@ import { createOutputFile, messageOf, throwIfAborted, type OutputFile } from "..
 import { createMessageSealer, LONGEST_MESSAGE } from "../encryption/index.ts";
 import { createPipeline, pipelineErrors, readStoredFile, type RandomReader } from "../pipeline/index.ts";
 import { attempting } from "./attempt.ts";
-import type { Converted, ConvertOptions } from "./convert-options.ts";
+import type { ConversionProgress, Converted, ConvertOptions } from "./convert-options.ts";
 import { convertErrors } from "./errors.ts";
 import { compressionOf, destinationOf } from "./names.ts";
-import { openSource, readerOf, type SourceFile } from "./source-file.ts";
+import { openSource, readerOf, watched, type SourceFile } from "./source-file.ts";
 
 const STEP = 1024 * 1024;
 const MEMORY = 32 * 1024 * 1024;
@@ -36,9 +36,13 @@ export async function convert(options: ConvertOptions, signal: AbortSignal): Pro
     refuseTooLarge(options, source);
     const output = await attempting("create", destination, () => createOutputFile(destination));
     try {
-      const written = await writeResult(options, source, output, signal);
+      const { size } = source;
+      const tell = (phase: ConversionProgress["phase"], done: number): void =>
+        options.onProgress?.({ phase, done: Math.round(done), total: 2 * size, temporary: output.temporary });
+      tell("convert", 0);
+      const written = await writeResult(options, watched(source, (share) => tell("convert", share * size)), output, signal);
       await attempting("describe", destination, () => output.describe(source.mode, source.modifiedMs));
-      await readBack(options, output, written, signal);
+      await readBack(options, output, written, (share) => tell("read back", size + share * size), signal);
       await source.requireUnchanged();
       throwIfAborted(signal);
       await attempting("write", destination, () => output.publish());
@@ -107,12 +111,22 @@ async function compress(
       abort: async () => undefined,
     };
     const stored = pipeline.openFile(sink, { sizeHint: source.size });
-    for await (const piece of piecesOf(source, signal)) {
-      throwIfAborted(pipeline.signal);
-      await stored.write(piece);
+    // What was read is far ahead of what is compressed: whoever cancels does not want to wait for that.
+    const giveUp = (): void => void stored.abort();
+    signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      for await (const piece of piecesOf(source, signal)) {
+        throwIfAborted(pipeline.signal);
+        await stored.write(piece);
+      }
+      const { plainDigest, storedDigest, storedSize } = await stored.finish();
+      return { plainDigest, storedDigest, size: storedSize };
+    } finally {
+      signal.removeEventListener("abort", giveUp);
     }
-    const { plainDigest, storedDigest, storedSize } = await stored.finish();
-    return { plainDigest, storedDigest, size: storedSize };
+  } catch (error) {
+    throwIfAborted(signal);
+    throw error;
   } finally {
     await pipeline.close();
   }
@@ -181,13 +195,14 @@ async function readBack(
   options: ConvertOptions,
   output: OutputFile,
   written: Written,
+  onRead: (share: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const { conversion, compression, cipher, masterKey, workers } = options;
   const { storedDigest, plainDigest, size } = written;
   const handle = await attempting("open", output.temporary, () => open(output.temporary, constants.O_RDONLY));
   try {
-    const source = readerOf(handle, output.path, (await handle.stat()).size);
+    const source = watched(readerOf(handle, output.path, (await handle.stat()).size), onRead);
     const encrypted = conversion === "encrypt";
     const keys = encrypted ? Object.assign(() => undefined, { master: await masterKey() }) : undefined;
     const format = { compression: conversion === "compress" ? compression : ("none" as const), encrypted };

@@ -35,6 +35,20 @@ export function readerOf(handle: FileHandle, path: string, size: number): Random
   };
 }
 
+/** The same reader; `onRead` hears after each read which share of the file, at most 1, was read. What is read twice counts twice. */
+export function watched<Reader extends RandomReader>(reader: Reader, onRead: (share: number) => void): Reader {
+  let read = 0;
+  return {
+    ...reader,
+    async read(offset, length, into) {
+      const piece = await reader.read(offset, length, into);
+      read += piece.length;
+      onRead(reader.size === 0 ? 1 : Math.min(1, read / reader.size));
+      return piece;
+    },
+  };
+}
+
 async function refuseRepository(path: string, repository: string | undefined): Promise<void> {
   if (repository === undefined) return;
   let root: string;

@@ -1,10 +1,12 @@
 /** The process that converts one file for an operator: takes its task by message, does it, reports the outcome, ends. */
-import { convert, formOf } from "../convert/index.ts";
+import { commonErrors, systemClock } from "../common/index.ts";
+import { convert, formOf, type ConversionProgress } from "../convert/index.ts";
 import type { MasterKey } from "../encryption/index.ts";
 import {
   openChildSession,
   toConverter,
   type ConversionDone,
+  type ConversionProgressed,
   type ConversionStart,
   type ToConverter,
 } from "../ipc/index.ts";
@@ -14,12 +16,31 @@ import { openLocalStorage } from "../storage/index.ts";
 
 /** Chunks in work at the same time: it shares the machine with whatever backs up. */
 const WORKERS = 2;
+/** How often the supervisor hears how far it is, milliseconds. */
+const TELL_EVERY_MS = 250;
 
-const session = openChildSession<ConversionDone, ToConverter>({
+const cancelling = new AbortController();
+const session = openChildSession<ConversionDone | ConversionProgressed, ToConverter>({
   host: process,
   check: toConverter,
-  onMessage: (message) => void run(message),
+  onMessage(message) {
+    if (message.type === "cancel") cancelling.abort(commonErrors.aborted(message.reason));
+    else void run(message);
+  },
 });
+
+/** Tells the supervisor, the beginning of each phase at once and the rest now and then. */
+function createTeller(): (progress: ConversionProgress) => void {
+  let phase: ConversionProgress["phase"] | undefined;
+  let toldAt = 0;
+  return (progress) => {
+    const now = systemClock.monotonic();
+    if (progress.phase === phase && now - toldAt < TELL_EVERY_MS) return;
+    phase = progress.phase;
+    toldAt = now;
+    session.channel.offer({ type: "progress", ...progress });
+  };
+}
 
 async function run(start: ConversionStart): Promise<void> {
   const { baseDir, compression, compressionLevel, conversion, encryption, file, masterKey, title } = start;
@@ -41,8 +62,9 @@ async function run(start: ConversionStart): Promise<void> {
         keys: () => readAllDataKeys(openLocalStorage(baseDir), key),
         repository: baseDir,
         workers: WORKERS,
+        onProgress: createTeller(),
       },
-      session.orphaned,
+      AbortSignal.any([session.orphaned, cancelling.signal]),
     );
     await session.channel.send({ type: "converted", ...done });
   } catch (error) {

@@ -1,6 +1,6 @@
 /** The messages between the supervisor and the process that converts one file. */
 import { count, number, object, oneOf, optional, text, variants, type Check } from "./check.ts";
-import { errorRecord, logMessage, type Failed, type Log } from "./messages.ts";
+import { cancelMessage, errorRecord, logMessage, type Cancel, type Failed, type Log } from "./messages.ts";
 
 export interface ConversionStart {
   readonly type: "start";
@@ -16,7 +16,7 @@ export interface ConversionStart {
   /** Master key material, base64. */
   readonly masterKey?: string;
 }
-export type ToConverter = ConversionStart;
+export type ToConverter = ConversionStart | Cancel;
 
 /** The new file is there, durable and proven, and the one that was named is gone. */
 export interface ConversionDone {
@@ -26,7 +26,17 @@ export interface ConversionDone {
   readonly sourceSize: number;
   readonly size: number;
 }
-export type FromConverter = ConversionDone | Failed | Log;
+/** How far it is, a few times a second; the first one comes before anything is written. */
+export interface ConversionProgressed {
+  readonly type: "progress";
+  readonly phase: "convert" | "read back";
+  /** Bytes; `total` is twice the size of the file, which is read once and then read back. */
+  readonly done: number;
+  readonly total: number;
+  /** What it writes; to be removed when the process is killed. */
+  readonly temporary: string;
+}
+export type FromConverter = ConversionDone | ConversionProgressed | Failed | Log;
 
 export const toConverter: Check<ToConverter> = variants<"type", ToConverter>("type", {
   start: object<ConversionStart>({
@@ -40,9 +50,11 @@ export const toConverter: Check<ToConverter> = variants<"type", ToConverter>("ty
     baseDir: text,
     masterKey: optional(text),
   }),
+  cancel: cancelMessage,
 });
 
 export const fromConverter: Check<FromConverter> = variants<"type", FromConverter>("type", {
+  progress: object<ConversionProgressed>({ type: () => "progress", phase: oneOf("convert", "read back"), done: count, total: count, temporary: text }),
   converted: object<ConversionDone>({ type: () => "converted", destination: text, sourceSize: count, size: count }),
   failed: object<Failed>({ type: () => "failed", error: errorRecord }),
   log: logMessage,

@@ -236,6 +236,7 @@ const running = object<Running>({ type: () => "running" });
 const stateChanged = (delta: Check<Delta>): Check<StateChanged> => object<StateChanged>({ type: () => "state", delta });
 export const logMessage = object<Log>({ type: () => "log", record: logRecord });
 const log = logMessage;
+export const cancelMessage = object<Cancel>({ type: () => "cancel", reason: text });
 const failed = object<Failed>({ type: () => "failed", error: errorRecord });
 const segment = object<SegmentComplete>({ type: () => "segment", name: text, number: count });
 
@@ -295,7 +296,7 @@ export const toJob: Check<ToJob> = variants<"type", ToJob>("type", {
     state: serverState,
   }),
   reconfigure,
-  cancel: object<Cancel>({ type: () => "cancel", reason: text }),
+  cancel: cancelMessage,
   server: object<ServerChanged>({ type: () => "server", state: serverState }),
   segment,
 });

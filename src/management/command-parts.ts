@@ -58,3 +58,10 @@ export const cascade: CommandFlag = {
   field: "Cascade",
   description: "also for the parents up to the full backup",
 };
+export const convertedFile: CommandFlag = {
+  name: "file",
+  value: "path",
+  form: "path",
+  field: "SourceFile",
+  description: "a file that the daemon compresses, decompresses, encrypts or decrypts, in place of a server",
+};

@@ -3,11 +3,14 @@
  * and what is ours, from number 1000 up. Command line, help, daemon and documents read this one table.
  */
 import type { CommandSpec } from "./command-spec.ts";
-import { availableCommands } from "./commands-available.ts";
+import { backupCommands } from "./commands-backups.ts";
 import { configurationCommands } from "./commands-configuration.ts";
+import { daemonCommands } from "./commands-daemon.ts";
+import { fileCommands } from "./commands-files.ts";
 import { laterCommands } from "./commands-later.ts";
+import { serverCommands } from "./commands-servers.ts";
 
-const commands = { ...availableCommands, ...configurationCommands, ...laterCommands };
+const commands = { ...backupCommands, ...serverCommands, ...fileCommands, ...daemonCommands, ...configurationCommands, ...laterCommands };
 
 export type CommandName = keyof typeof commands;
 

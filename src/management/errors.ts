@@ -90,7 +90,7 @@ export const managementErrors = defineErrors({
     code: "JOB_UNKNOWN",
     exit: 5,
     retryable: false,
-    hint: "`moneta-cli status details` shows what runs and what waits.",
+    hint: "`moneta-cli status details` shows what runs and what waits, `moneta-cli progress` which files are being converted.",
   },
   socketInUse: {
     code: "MANAGEMENT_SOCKET_IN_USE",

@@ -211,6 +211,11 @@ export function cancelResponse(
   return { ...identity(server), Cancelled: jobs.map((job) => ({ Job: job.id, Command: job.command })) };
 }
 
+/** `cancel` of a file (ours): the conversions that were told to end. */
+export function filesCancelResponse(jobs: readonly { readonly id: string; readonly command: string; readonly file: string }[]): JsonObject {
+  return { Cancelled: jobs.map(({ id, command, file }) => ({ Job: id, Command: command, SourceFile: file })) };
+}
+
 /** Whole seconds and their text, the form of pgmoneta's durations. */
 const seconds = (ms: number): JsonObject => {
   const whole = Math.max(0, Math.round(ms / 1000));
@@ -234,6 +239,7 @@ const jobExtras = (job: JobSummary): JsonObject =>
     Label: job.label,
     Reason: job.reason,
     Place: job.place,
+    SourceFile: job.file,
   });
 
 /** An entry of Jobs; the first of them is also the body of a `progress` answer. */
@@ -253,9 +259,14 @@ export const jobProgress = (job: JobSummary): JsonObject => ({
  * ProgressState 0 with Job null, so that a client can tell an idle server from a job at its start.
  */
 export function progressResponse(server: ServerIdentity, jobs: readonly JobSummary[]): JsonObject {
+  return { ...identity(server), ...filesProgressResponse(jobs) };
+}
+
+/** `progress` without a server (ours): the same of the files that are being converted. */
+export function filesProgressResponse(jobs: readonly JobSummary[]): JsonObject {
   const first = jobs[0];
   const idle = { ProgressState: 0, Done: 0, Total: 0, Elapsed: 0, Percentage: 0, Remaining: seconds(0), Job: null };
-  return { ...identity(server), ...(first === undefined ? idle : jobProgress(first)), Jobs: jobs.map(jobProgress) };
+  return { ...(first === undefined ? idle : jobProgress(first)), Jobs: jobs.map(jobProgress) };
 }
 
 const streamExtras = (stream: StreamSummary): JsonObject => ({

@@ -98,6 +98,8 @@ export interface JobSummary {
   readonly reason?: string;
   /** Which one it is among the jobs of its server that wait, from 1. */
   readonly place?: number;
+  /** Absolute path of the file that it converts; such a job belongs to no server. */
+  readonly file?: string;
 }
 
 /** pgmoneta's phase numbers (`ProgressState`). */

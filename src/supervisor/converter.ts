@@ -1,16 +1,13 @@
-/** Conversions of single files for operators: each in a process of its own, so that no file can hold the supervisor up. */
-import { createSemaphore, errorFromRecord, type Semaphore } from "../common/index.ts";
+/**
+ * Conversions of single files for operators: a few at a time, the others in line. They belong to no server, so they are asked for
+ * and cancelled by the name of the file, and stand in no line of a server.
+ */
+import type { Clock } from "../common/index.ts";
 import type { Configuration } from "../config/index.ts";
-import type { MasterKey } from "../encryption/index.ts";
-import {
-  fromConverter,
-  type ConversionDone,
-  type ConversionStart,
-  type FromConverter,
-  type ToConverter,
-} from "../ipc/index.ts";
+import { fromConverter, type ConversionDone, type ConversionStart, type FromConverter, type ToConverter } from "../ipc/index.ts";
 import type { Logger, LogSink } from "../log/index.ts";
-import { describeEnd, startProcess } from "./child-process.ts";
+import { startProcess } from "./child-process.ts";
+import { createConversion, type Conversion, type ConversionCommand, type ConversionContext } from "./conversion.ts";
 import { supervisorErrors } from "./errors.ts";
 import type { LiveMasterKey } from "./live-master-key.ts";
 import { titleOf, titleRoom } from "./process-title.ts";
@@ -18,66 +15,115 @@ import { titleOf, titleRoom } from "./process-title.ts";
 export interface ConverterOptions {
   /** As it is at the moment. */
   readonly configuration: () => Configuration;
-  readonly masterKey: LiveMasterKey;
+  readonly masterKey: Pick<LiveMasterKey, "refresh">;
+  readonly clock: Clock;
   readonly logger: Logger;
-  readonly logSink: LogSink;
+  readonly logSink: Pick<LogSink, "write">;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** Converts a file; settles when the process has ended. Throws what the conversion throws, and JOB_DIED. */
-export type Converter = (conversion: ConversionStart["conversion"], file: string) => Promise<ConversionDone>;
+export interface Converter {
+  /** Converts a file; settles when nothing of it runs any more. Throws what the conversion throws, JOB_DIED, JOB_CANCELLED, DAEMON_STOPPING. */
+  convert(command: ConversionCommand, file: string): Promise<ConversionDone>;
+  /** Those that have no outcome yet, running ones first, then as they stand in line. */
+  readonly active: readonly Conversion[];
+  /** The one that ended last. */
+  readonly last: Conversion | undefined;
+  /** Takes no more, cancels all; resolves when none is left. */
+  drain(reason: string): Promise<void>;
+  kill(): void;
+}
 
 /** Processes at the same time; further requests wait. */
 const MOST_AT_ONCE = 2;
+/** As for jobs. */
+const CANCEL_GRACE_MS = 10_000;
 
 export function createConverter(options: ConverterOptions): Converter {
-  const turns: Semaphore = createSemaphore(MOST_AT_ONCE);
-  return (conversion, file) => turns.run(async () => run(options, await options.masterKey.refresh(), conversion, file));
+  const logger = options.logger.child("converter");
+  const running: Conversion[] = [];
+  const waiting: Conversion[] = [];
+  let lastId = 0;
+  let last: Conversion | undefined;
+  let stopping: string | undefined;
+
+  const context: ConversionContext = {
+    clock: options.clock,
+    logger,
+    logSink: options.logSink,
+    spawn: (onMessage, onEnd) =>
+      startProcess<ToConverter, FromConverter>({
+        program: "converter",
+        check: fromConverter,
+        onMessage,
+        onEnd,
+        logger,
+        // It writes to no repository: a new supervisor need not wait for it.
+        lockFd: undefined,
+        environment: options.environment,
+        titleRoom: titleRoom(options.configuration().main.updateProcessTitle),
+      }),
+    startMessage: (conversion) => startMessage(options, conversion),
+    cancelGraceMs: CANCEL_GRACE_MS,
+  };
+  const serve = (): void => {
+    while (running.length < MOST_AT_ONCE) {
+      const next = waiting.shift();
+      if (next === undefined) return;
+      running.push(next);
+      next.begin();
+    }
+  };
+  const leave = (conversion: Conversion): void => {
+    for (const list of [running, waiting]) {
+      const place = list.indexOf(conversion);
+      if (place >= 0) list.splice(place, 1);
+    }
+    last = conversion;
+    serve();
+  };
+  return {
+    async convert(command, file) {
+      if (stopping !== undefined) throw supervisorErrors.stopping(`no ${command} of "${file}": ${stopping}`);
+      lastId += 1;
+      const own = createConversion(`file-${lastId}`, command, file, context);
+      waiting.push(own);
+      serve();
+      const outcome = await own.done;
+      leave(own);
+      if (outcome.state !== "succeeded") throw outcome.error;
+      return outcome.result;
+    },
+    get active() {
+      return [...running, ...waiting].filter(({ state }) => state !== "ended");
+    },
+    get last() {
+      return last;
+    },
+    async drain(reason) {
+      stopping = reason;
+      const all = [...waiting, ...running];
+      for (const conversion of all) conversion.cancel(reason);
+      await Promise.all(all.map(({ done }) => done));
+    },
+    kill() {
+      for (const conversion of [...waiting, ...running]) conversion.kill();
+    },
+  };
 }
 
-function run(
-  options: ConverterOptions,
-  masterKey: MasterKey | undefined,
-  conversion: ConversionStart["conversion"],
-  file: string,
-): Promise<ConversionDone> {
-  const { environment, logger, logSink } = options;
-  const { main } = options.configuration();
-  return new Promise((resolve, reject) => {
-    let outcome: (() => void) | undefined;
-    const process = startProcess<ToConverter, FromConverter>({
-      program: "converter",
-      check: fromConverter,
-      onMessage(message) {
-        if (message.type === "log") logSink.write(message.record);
-        else if (message.type === "failed") outcome = () => reject(errorFromRecord(message.error));
-        else outcome = () => resolve(message);
-      },
-      onEnd(end) {
-        if (outcome !== undefined) outcome();
-        else
-          reject(
-            supervisorErrors.jobDied(`the process that was to ${conversion} "${file}" ended with ${describeEnd(end)}`),
-          );
-      },
-      logger: logger.child("converter"),
-      // It writes to no repository: a new supervisor need not wait for it.
-      lockFd: undefined,
-      environment,
-      titleRoom: titleRoom(main.updateProcessTitle),
-    });
-    const start: ConversionStart = {
-      type: "start",
-      ...titleOf(main.updateProcessTitle, conversion),
-      conversion,
-      file,
-      compression: main.compression.method,
-      compressionLevel: main.compressionLevel,
-      encryption: main.encryption,
-      baseDir: main.baseDir,
-      ...(masterKey === undefined ? {} : { masterKey: masterKey.material.toString("base64") }),
-    };
-    // A process that is gone has its end reported by onEnd.
-    process.channel.send(start).catch(() => undefined);
-  });
+async function startMessage({ configuration, masterKey }: ConverterOptions, { command, file }: Conversion): Promise<ConversionStart> {
+  const key = await masterKey.refresh();
+  const { main } = configuration();
+  return {
+    type: "start",
+    ...titleOf(main.updateProcessTitle, command),
+    conversion: command,
+    file,
+    compression: main.compression.method,
+    compressionLevel: main.compressionLevel,
+    encryption: main.encryption,
+    baseDir: main.baseDir,
+    ...(key === undefined ? {} : { masterKey: key.material.toString("base64") }),
+  };
 }

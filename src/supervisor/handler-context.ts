@@ -30,7 +30,7 @@ export interface HandlerContext {
   readonly intervals: (server: SupervisedServer) => readonly IntervalRun[];
   /** Makes another data key for a server; durable when it resolves. */
   readonly rotateKey: (server: SupervisedServer) => Promise<RotatedKey>;
-  readonly convert: Converter;
+  readonly converter: Converter;
   readonly checks: Pick<Checks, "check">;
   readonly notifications: Pick<Notifications, "notifier">;
   /** Reads and changes the configuration; throws as long as the daemon starts. */

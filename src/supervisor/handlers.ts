@@ -22,7 +22,8 @@ import { drillsOf } from "../repository/index.ts";
 import { handleConfGet, handleConfLs, handleConfReload, handleConfSet } from "./configuration-commands.ts";
 import { supervisorErrors } from "./errors.ts";
 import { handleCheck, handleNotifyTest } from "./check-commands.ts";
-import { handleFile } from "./file-commands.ts";
+import { aborted, CANCEL_ANSWER_MS } from "./cancel-answer.ts";
+import { handleFile, handleFileCancel, handleFileProgress } from "./file-commands.ts";
 import type { HandlerContext } from "./handler-context.ts";
 import { handleArchive, handleBackup, handleDelete, handleRestore, handleVerify } from "./job-commands.ts";
 import { handleDrill } from "./drill-command.ts";
@@ -167,16 +168,6 @@ function jobToCancel(server: SupervisedServer, number: string | null, context: H
   return only;
 }
 
-/** A job that does not obey is killed after a third of this; the programs of operators wait twice as long for an answer. */
-const CANCEL_ANSWER_MS = 30_000;
-
-const aborted = (signal: AbortSignal): Promise<undefined> =>
-  new Promise((resolve) => {
-    const tell = (): void => resolve(undefined);
-    if (signal.aborted) tell();
-    else signal.addEventListener("abort", tell, { once: true });
-  });
-
 async function handleCancel(
   request: ManagementRequest,
   server: SupervisedServer,
@@ -270,12 +261,20 @@ const daemonHandlers: Partial<Readonly<Record<CommandName, DaemonHandler>>> = {
   },
 };
 
+/** Commands that mean the files that are being converted when they name no server. */
+const fileHandlers: Partial<Readonly<Record<CommandName, (request: ManagementRequest, context: HandlerContext) => Promise<ResponseResult>>>> = {
+  progress: handleFileProgress,
+  cancel: handleFileCancel,
+};
+
 /** The handler of the management listener. */
 export function createHandler(context: HandlerContext): ManagementHandler {
   return async (request, session) => {
     const { command } = request;
     const ofDaemon = daemonHandlers[command];
     if (ofDaemon !== undefined) return ofDaemon(session, context, request);
+    const ofFiles = fileHandlers[command];
+    if (ofFiles !== undefined && typeof request.fields["Server"] !== "string") return ofFiles(request, context);
     const ofServer = serverHandlers[command];
     if (ofServer === undefined)
       throw managementErrors.commandNotAvailable(`the command ${command} is not available in this version`, {

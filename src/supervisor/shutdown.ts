@@ -4,6 +4,7 @@
  */
 import { messageOf, type Clock } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
+import type { Converter } from "./converter.ts";
 import type { Jobs } from "./jobs.ts";
 import type { SupervisedServer } from "./server.ts";
 
@@ -12,6 +13,8 @@ export interface ShutdownParts {
   /** Servers that are not in the configuration any more, and of which something still runs. */
   readonly retiring?: () => readonly SupervisedServer[];
   readonly jobs: Jobs;
+  /** Of files that belong to no server. */
+  readonly converter: Pick<Converter, "drain" | "kill">;
   /** Stops listening; resolves when every request that runs is answered. */
   readonly closeManagement: (force: boolean) => Promise<void>;
   /** Resolves when it is on disk that no job is left. */
@@ -51,6 +54,7 @@ export function createShutdown(parts: ShutdownParts): Shutdown {
     const results = await Promise.allSettled([
       parts.closeManagement(false),
       jobs.drain("the daemon stops"),
+      parts.converter.drain("the daemon stops"),
       ...servers().map((server) => server.receiver.child.drain()),
     ]);
     for (const result of results) {
@@ -64,6 +68,7 @@ export function createShutdown(parts: ShutdownParts): Shutdown {
     forced = true;
     logger.warn(`stopping at once: ${reason}`);
     jobs.kill();
+    parts.converter.kill();
     for (const server of servers()) server.receiver.child.kill();
     parts
       .closeManagement(true)

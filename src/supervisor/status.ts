@@ -22,6 +22,7 @@ import type { JobState, ServerState } from "../state/index.ts";
 import { alarmsInOrder, alarmsOf } from "./alarms.ts";
 import type { Job } from "./job.ts";
 import { jobTraits } from "./job-table.ts";
+import { paceOf } from "./pace.ts";
 import type { SupervisedServer } from "./server.ts";
 import { retentionPolicyOf } from "./settings.ts";
 import type { SpaceMonitor } from "./space.ts";
@@ -209,7 +210,6 @@ export function jobSummary(job: Job, sources: StatusSources): JobSummary {
   const done = state?.bytesDone ?? 0;
   const total = state?.bytesTotal ?? 0;
   const elapsedMs = Math.max(0, sources.now() - (job.started ?? job.submitted));
-  const rate = elapsedMs > 0 ? (done * 1000) / elapsedMs : 0;
   const waitsFor = sources.blockers(job)[0];
   const place = sources.placeInLine(job);
   const reason = reasonOf(job, state?.phase ?? "", waitsFor);
@@ -222,8 +222,7 @@ export function jobSummary(job: Job, sources: StatusSources): JobSummary {
     doneBytes: done,
     totalBytes: total,
     elapsedMs,
-    bytesPerSecond: rate,
-    ...(rate > 0 && total > done ? { remainingMs: ((total - done) * 1000) / rate } : {}),
+    ...paceOf(done, total, elapsedMs),
     ...(reason === undefined ? {} : { reason }),
     ...(place === undefined ? {} : { place }),
   };

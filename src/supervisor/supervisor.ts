@@ -18,7 +18,7 @@ import { placesOf } from "./alarms.ts";
 import { createCommandCounts, type CommandCounts } from "./command-counts.ts";
 import { createCore, type Core, type CoreOptions } from "./core.ts";
 import { createChecks, type Checks } from "./checks.ts";
-import { createConverter } from "./converter.ts";
+import { createConverter, type Converter } from "./converter.ts";
 import { supervisorErrors } from "./errors.ts";
 import { firstLook } from "./first-look.ts";
 import { createHandler } from "./handlers.ts";
@@ -186,12 +186,14 @@ async function startOwned(
     logger: logger.child("check"),
   });
   const begun: { reloads?: Reloads } = {};
+  const converter = createConverter({ ...options, configuration: () => core.configuration() });
   const handle = operatorHandler(options, core, {
     sources,
     commands,
     clearMetrics,
     checks,
     notifications,
+    converter,
     stopping: stopping.signal,
     shutdown: daemon.stop,
     reloads: () => {
@@ -220,6 +222,7 @@ async function startOwned(
     servers,
     retiring: core.retiring,
     jobs,
+    converter,
     logger,
     closeManagement: async (force) => {
       await nagios.close();
@@ -313,6 +316,7 @@ interface Surroundings {
   readonly clearMetrics: () => void;
   readonly checks: Checks;
   readonly notifications: Notifications;
+  readonly converter: Converter;
   readonly stopping: AbortSignal;
   readonly shutdown: (reason: string) => void;
   /** Throws as long as the daemon starts. */
@@ -345,7 +349,7 @@ function statusSources(
 function operatorHandler(
   options: SupervisorOptions,
   core: Core,
-  { checks, clearMetrics, commands, notifications, reloads, shutdown, sources, stopping }: Surroundings,
+  { checks, clearMetrics, commands, converter, notifications, reloads, shutdown, sources, stopping }: Surroundings,
 ): ManagementHandler {
   const { clock } = options;
   const { servers, jobs, catalog } = core;
@@ -362,7 +366,7 @@ function operatorHandler(
       lineages: core.lineages,
       intervals: ({ name }) => intervalsOf(catalog.entries(name), core.configuration().main, core.nextRetention(), clock.now()),
       rotateKey: (server) => core.rotateKey(server),
-      convert: createConverter({ ...options, configuration: () => core.configuration() }),
+      converter,
       checks,
       notifications,
       reloads,

@@ -1,12 +1,13 @@
 /** Archives, restores with mapped tablespaces, and conversions of files, asked of the daemon and without it. */
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, readlinkSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
 import { insertMarkers, markersIn, type Marker } from "../support/marker-table.ts";
 import { createCluster, runOnDirectory, type Cluster } from "../support/postgres-cluster.ts";
+import { sampleBytes } from "../support/sample-bytes.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { giveToUnprivileged } from "../support/unprivileged-user.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -243,6 +244,31 @@ describe("conversions of files", () => {
     const own = await daemon.cli(["decrypt", join(daemon.baseDir, "primary", "wal", segment)]);
     expect(own.json?.Outcome).toMatchObject({ Status: false, Code: "CONVERT_REFUSED" });
     expect(existsSync(join(daemon.baseDir, "primary", "wal", segment))).toBe(true);
+  });
+
+  it("are followed and cancelled by their file, which is as it was then", async () => {
+    const directory = join(place, "large");
+    mkdirSync(directory);
+    const file = join(directory, "dump");
+    const piece = sampleBytes(8 * 1024 * 1024, "text");
+    for (let number = 0; number < 8; number += 1) appendFileSync(file, piece);
+    for (const path of [directory, file]) giveToUnprivileged(path);
+    // At its hardest zstd takes many seconds for it.
+    await ask(daemon, "conf", "set", "compression_level", "22");
+    const client = await daemon.startCli(["compress", file], { format: "text" });
+    const seen = await waitFor("it is under way", async () => {
+      const progress = await ask(daemon, "progress", "--file", file);
+      return Number(progress["Done"]) > 0 && progress;
+    });
+    expect(seen).toMatchObject({ Command: "compress", SourceFile: file, State: "running", Total: 2 * statSync(file).size });
+    await waitFor("the client says so", () => client.stderr().includes(`compress of ${file} (job file-`));
+    const { stdout } = await daemon.cli(["cancel", "--file", file], { format: "text" });
+    expect(stdout).toMatch(/^Cancelled job file-\d+ \(compress\) of /);
+    const { status, stderr } = await client.finished;
+    expect([status, stderr]).toEqual([20, expect.stringContaining("JOB_CANCELLED") as string]);
+    expect(await readdir(directory)).toEqual(["dump"]);
+    expect((await ask(daemon, "progress"))["Last"]).toMatchObject({ SourceFile: file, State: "cancelled", Code: "JOB_CANCELLED" });
+    await ask(daemon, "conf", "set", "compression_level", "3");
   });
 });
 

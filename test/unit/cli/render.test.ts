@@ -10,6 +10,8 @@ import { displayWidth, formatPairs, formatTable, printable, wrap } from "../../.
 import {
   backupResponse,
   cancelResponse,
+  filesCancelResponse,
+  filesProgressResponse,
   commandNames,
   commandTable,
   deleteResponse,
@@ -393,6 +395,16 @@ describe("progress", () => {
     );
   });
 
+  it("names the file of a conversion, which belongs to no server", () => {
+    const conversion: JobSummary = { id: "file-1", server: "", command: "compress", file: "/srv/a b", state: "running", phase: "none", doneBytes: 5, totalBytes: 10, elapsedMs: 1000, bytesPerSecond: 5, remainingMs: 1000 };
+    expect(text("progress", filesProgressResponse([conversion]))).toBe("compress of /srv/a b (job file-1): 50 %, 5 B of 10 B, 5 B/s, 1.0 s left");
+    const failed = { Job: "file-1", Command: "compress", SourceFile: "/srv/a b", State: "cancelled", Message: "an operator cancelled it" };
+    expect(text("progress", { ...filesProgressResponse([]), Last: failed })).toBe(
+      "No file is being converted.\nThe last one, compress (job file-1) of /srv/a b, cancelled: an operator\ncancelled it",
+    );
+    expect(text("cancel", filesCancelResponse([{ id: "file-1", command: "compress", file: "/srv/a b" }]))).toBe("Cancelled job file-1 (compress) of /srv/a b.");
+  });
+
   it("says why a job waits", () => {
     expect(progressLine({ ...view, state: "waiting", reason: "waits for job 3", place: 2 }, 80)).toBe(
       "backup (job 7): waiting, waits for job 3, number 2 in line",
@@ -403,6 +415,7 @@ describe("progress", () => {
     const jobs: fc.Arbitrary<JobView> = fc.record({
       id: fc.option(fc.string(), { nil: undefined }),
       command: fc.string({ unit: "binary" }),
+      file: fc.option(fc.string({ unit: "binary" }), { nil: undefined }),
       state: fc.constantFrom("running", "waiting", "cancelling"),
       phase: fc.option(fc.string({ unit: "binary", maxLength: 40 }), { nil: undefined }),
       done: fc.nat(),

@@ -7,7 +7,9 @@ import { systemClock } from "../../../src/common/index.ts";
 import { silentLogger } from "../../../src/log/index.ts";
 import {
   backupResponse,
+  conversionResponse,
   createManagementServer,
+  filesProgressResponse,
   isJsonObject,
   listBackupResponse,
   managementErrors,
@@ -375,6 +377,22 @@ describe("moneta-cli and a job", () => {
     raw.release();
     expect((await waiting).stderr).toBe("");
     expect(raw.looks()).toBe(0);
+  });
+
+  it("shows how far the conversion of a file is, which it asks for by the file", async () => {
+    configure();
+    let looked = false;
+    await startDaemon(async (request) => {
+      if (request.command === "progress") {
+        looked = true;
+        return { status: true, response: filesProgressResponse([{ ...job, id: "file-1", server: "", command: "compress", file: "/srv/f", phase: "none" }]) };
+      }
+      await waitFor("it was asked", () => looked);
+      return { status: true, response: conversionResponse({ destination: "/srv/f.zstd", sourceSize: 1000, size: 10 }) };
+    });
+    const { status, stderr } = await run(["compress", "/srv/f"]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "compress of /srv/f (job file-1): 50 %, 500 B of 1000 B, 500 B/s, 1.0 s left\n" });
+    expect(requests.find(({ command }) => command === "progress")?.fields).toMatchObject({ SourceFile: "/srv/f", Command: "compress" });
   });
 
   it("does not fail for a daemon that cannot tell the progress", async () => {

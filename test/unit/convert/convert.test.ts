@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { convert, type Conversion, type Converted, type ConvertOptions } from "../../../src/convert/index.ts";
+import { convert, type Conversion, type ConversionProgress, type Converted, type ConvertOptions } from "../../../src/convert/index.ts";
 import {
   createDataKey,
   createSealer,
@@ -97,6 +97,20 @@ describe("a file is converted in place", () => {
       expect(readFileSync(file).equals(plain)).toBe(true);
     },
   );
+
+  test.each(["compress", "decompress", "encrypt", "decrypt"] as const)("with progress that only grows, from nothing to all: %s", async (conversion) => {
+    const before = { decompress: "compress", decrypt: "encrypt" } as const;
+    let { file } = place("f", plain);
+    if (conversion === "decompress" || conversion === "decrypt") file = (await run(before[conversion], file)).destination;
+    const { size } = statSync(file);
+    const told: ConversionProgress[] = [];
+    await run(conversion, file, { onProgress: (progress) => told.push(progress) });
+    const [first, last] = [told[0], told.at(-1)];
+    expect(first).toEqual({ phase: "convert", done: 0, total: 2 * size, temporary: expect.stringMatching(/\.tmp$/) as string });
+    expect(last).toEqual({ ...first, phase: "read back", done: 2 * size });
+    expect(told.map(({ done }) => done)).toEqual(told.map(({ done }) => done).sort((a, b) => a - b));
+    expect(told.filter(({ phase }) => phase === "convert").at(-1)?.done).toBe(size);
+  });
 
   test("also when it is empty", async () => {
     for (const compression of compressions) {

@@ -13,7 +13,8 @@ function rig(parts: { readonly receiver?: Promise<void>; readonly jobs?: Promise
   const child = { pid: 41, drain: () => parts.receiver ?? Promise.resolve(), kill: () => killed.push("receiver") };
   const server = { name: "primary", archiver: { stop: () => undefined }, receiver: { child } } as unknown as SupervisedServer;
   const jobs = { drain: () => parts.jobs ?? Promise.resolve(), kill: () => killed.push("jobs"), active: () => [{ pid: 42 }, { pid: undefined }] } as unknown as Jobs;
-  const shutdown = createShutdown({ clock, logger, jobs, servers: [server], closeManagement: () => Promise.resolve(), jobsWritten: () => Promise.resolve() });
+  const converter = { drain: () => Promise.resolve(), kill: () => undefined };
+  const shutdown = createShutdown({ clock, logger, jobs, converter, servers: [server], closeManagement: () => Promise.resolve(), jobsWritten: () => Promise.resolve() });
   return { clock, killed, shutdown, lines: () => records.map(({ level, message }) => `${level}: ${message}`) };
 }
 
