@@ -102,7 +102,7 @@ const rangeFrom = (timeline: TimelineId, start: Lsn, segmentSize: number): WalRa
   to: lsn(start + BigInt(segmentSize)),
 });
 
-const besides = new RegExp(`^[0-9A-F]{24}\\.(?:partial\\.(?:pushed|${unsyncedSuffix}(?:-[0-9]+)?)|[0-9A-F]{8}\\.backup)$`);
+const besides = new RegExp(`^[0-9A-F]{24}\\.(?:partial\\.(?:pushed(?:\\.[a-z0-9]+){0,2}|${unsyncedSuffix}(?:-[0-9]+)?)|[0-9A-F]{8}\\.backup)$`);
 
 /** By timeline and position. Strangers are left alone, and so is what is being written under another name. */
 async function namesIn(storage: Storage, { wal }: ServerLayout, segmentSize: number): Promise<Named[]> {

@@ -9,6 +9,7 @@ import { archivePartial } from "./archive-partial.ts";
 import { archiveSegment, type StoringOptions } from "./archive-segment.ts";
 import { walErrors } from "./errors.ts";
 import { createNews } from "./news.ts";
+import { outlivedPushes, removeOutlivedPush } from "./pushed-beside.ts";
 import { removeStalePartial, stalePartials, type ReceivingAt } from "./stale-partial.ts";
 
 export interface ArchiverOptions {
@@ -142,6 +143,15 @@ export async function runArchiver(options: ArchiverOptions, deps: ArchiverDepend
       await stalePartials(inventory, receiving),
       async (segment, { keys }) => {
         await removeStalePartial(segment, { storage, inventory, systemIdentifier, keys, logger, signal, receiving });
+        return undefined;
+      },
+      () => undefined,
+    );
+    await workThrough(
+      inventory,
+      await outlivedPushes(storage, inventory),
+      async (name, { keys }) => {
+        await removeOutlivedPush(name, { storage, inventory, systemIdentifier, keys, logger, signal });
         return undefined;
       },
       () => undefined,

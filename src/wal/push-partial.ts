@@ -5,18 +5,19 @@
 import { createWalRecordReader, parseSegmentName } from "../postgres/index.ts";
 import { readSegment, serverLayout, type ServerIdentity, type WalInventory } from "../repository/index.ts";
 import type { DurableSink, Storage } from "../storage/index.ts";
+import { throughPipeline } from "./archive-segment.ts";
 import { walErrors } from "./errors.ts";
 import type { PushedWal, Pushing } from "./push-options.ts";
+import { withPipeline } from "./push-pipeline.ts";
+import { findPushed, pushedFileName, readPushed } from "./pushed-beside.ts";
 
 const block = 1024 * 1024;
 const pageSize = 8192;
-/** What is stored as it came because more is being received, or was, than a reader may be confused with. */
-const besides = "pushed";
 
 /**
  * Only while the index of the WAL is ours; `sink` is closed. What is stored of the segment, complete or not, must begin in the
  * same way (WAL_SEGMENT_CONFLICT); when it is less than what was pushed, the receiver may be at it: then the pushed file is
- * kept beside it.
+ * kept beside it, in the form that archived segments have.
  */
 export async function pushPartial(pushing: Pushing, inventory: WalInventory, identity: ServerIdentity, sink: DurableSink): Promise<PushedWal> {
   const { clock, keys, name, pushes, server, signal, storage } = pushing;
@@ -37,7 +38,7 @@ export async function pushPartial(pushing: Pushing, inventory: WalInventory, ide
     found = await readSegment(source, segment, async (piece) => {
       const own = await pushed.read(common, Math.max(0, Math.min(piece.length, length - common)));
       if (!own.equals(piece.subarray(0, own.length))) {
-        throw walErrors.segmentConflict(`"${name}" was pushed with other WAL than is stored of that segment, which stays as it is`, { segment: name });
+        throw otherWal(name);
       }
       common += own.length;
     });
@@ -48,10 +49,7 @@ export async function pushPartial(pushing: Pushing, inventory: WalInventory, ide
   if (found === undefined) {
     await storeBeginning(storage, sink.temporaryPath, layout.walFile(name), length);
     outcome = "stored";
-  } else if (common < length && (await storage.stat(`${layout.walFile(name)}.${besides}`)) === undefined) {
-    await storeBeginning(storage, sink.temporaryPath, `${layout.walFile(name)}.${besides}`, length);
-    outcome = "stored";
-  }
+  } else if (common < length) outcome = await keepBeside(pushing, inventory, sink.temporaryPath, length);
   await pushes.taken(name, clock.now(), undefined);
   return outcome;
 }
@@ -73,12 +71,43 @@ async function lengthOfWal(storage: Storage, path: string, segment: string, segm
   return end === undefined ? Math.min(pageSize, segmentSize) : Number(end - start);
 }
 
-async function storeBeginning(storage: Storage, from: string, to: string, length: number): Promise<void> {
+const otherWal = (name: string): Error =>
+  walErrors.segmentConflict(`"${name}" was pushed with other WAL than is stored of that segment, which stays as it is`, { segment: name });
+
+/** One that was pushed before must begin in the same way; the longer of the two stays. */
+async function keepBeside(pushing: Pushing, inventory: WalInventory, path: string, length: number): Promise<PushedWal> {
+  const { keys, name, signal, storage } = pushing;
+  const { layout } = inventory;
+  const segment = name.slice(0, 24);
+  const before = await findPushed(storage, layout, segment);
+  if (before !== undefined) {
+    const pushed = await storage.openFile(path);
+    try {
+      const reading = { storage, keys: (await keys?.ring()) ?? (() => undefined), signal };
+      const stored = await readPushed(layout.walFile(before), reading, async (piece, at) => {
+        const own = await pushed.read(at, Math.max(0, Math.min(piece.length, length - at)));
+        if (!own.equals(piece.subarray(0, own.length))) throw otherWal(name);
+      });
+      if (stored >= length) return "same";
+    } finally {
+      await pushed.close();
+    }
+  }
+  await withPipeline(pushing, inventory, async (options) => {
+    const kept = pushedFileName(segment) + options.pipeline.suffix;
+    if (options.pipeline.suffix === "") await storeBeginning(storage, path, layout.walFile(kept), length, before === kept);
+    else await throughPipeline(path, pushedFileName(segment), { ...options, taken: length });
+    if (before !== undefined && before !== kept) await storage.removeFile(layout.walFile(before));
+  });
+  return "stored";
+}
+
+async function storeBeginning(storage: Storage, from: string, to: string, length: number, replace = false): Promise<void> {
   const source = await storage.openFile(from);
   const sink = await storage.createFile(to);
   try {
     for (let at = 0; at < length; at += block) await sink.write(await source.read(at, Math.min(block, length - at)));
-    await sink.commit();
+    await sink.commit({ replace });
   } catch (error) {
     await sink.abort().catch(() => undefined);
     throw error;

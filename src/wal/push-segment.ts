@@ -1,12 +1,12 @@
 /** A whole segment that was pushed: compared with whatever is stored of it, else taken through the pipeline. */
 import { commonErrors, messageOf } from "../common/index.ts";
-import { createPipeline } from "../pipeline/index.ts";
 import { lsnPlus, parseSegmentName, partialFileName } from "../postgres/index.ts";
 import { endOfPartial, hashStoredFile, repositoryErrors, serverLayout, type WalInventory, type WalRecord } from "../repository/index.ts";
 import { storageErrors, type DurableSink, type RandomReader, type Storage } from "../storage/index.ts";
 import { archiveSegment, type UnnamedSegment } from "./archive-segment.ts";
 import { walErrors } from "./errors.ts";
 import type { PushedWal, Pushing } from "./push-options.ts";
+import { withPipeline } from "./push-pipeline.ts";
 
 const block = 1024 * 1024;
 
@@ -27,31 +27,8 @@ export async function pushSegment(pushing: Pushing, inventory: WalInventory, sin
   return complete ? "same" : "stored";
 }
 
-async function archive(pushing: Pushing, inventory: WalInventory, from: UnnamedSegment | undefined): Promise<WalRecord> {
-  const { clock, hash, keys, memoryBytes, name, signal, spec, storage, workers } = pushing;
-  const pipeline = await createPipeline({
-    spec,
-    dataKey: spec.encryption === "none" ? undefined : await keys?.current(),
-    hash,
-    memoryBytes,
-    concurrency: Math.max(1, workers),
-  });
-  try {
-    return await archiveSegment(name, {
-      storage,
-      inventory,
-      pipeline,
-      hash,
-      keys: (await keys?.ring()) ?? (() => undefined),
-      now: () => clock.now(),
-      signal,
-      block: Buffer.allocUnsafeSlow(block),
-      unnamed: from,
-    });
-  } finally {
-    await pipeline.close();
-  }
-}
+const archive = (pushing: Pushing, inventory: WalInventory, from: UnnamedSegment | undefined): Promise<WalRecord> =>
+  withPipeline(pushing, inventory, (options) => archiveSegment(pushing.name, { ...options, unnamed: from }));
 
 /** Where the pushed bytes lie, and how they get the name of the segment: unless the receiver was quicker, with the same bytes. */
 function unnamed(pushing: Pushing, inventory: WalInventory, sink: DurableSink): UnnamedSegment {

@@ -120,7 +120,7 @@ describe("what was pruned", () => {
     const layout = serverLayout("primary");
     await openServerIdentity(repository.storage, "primary").write({ systemIdentifier: "7412345678901234567", segmentSize });
     const name = (number: number): string => `0000000100000000${number.toString(16).toUpperCase().padStart(8, "0")}`;
-    const suffixes = [".zstd", ".partial", ".partial.pushed", ".partial.unsynced", ".partial.unsynced-2", ".partial.zstd.aes", ".00000028.backup"];
+    const suffixes = [".zstd", ".partial", ".partial.pushed", ".partial.pushed.gz.aes", ".partial.unsynced", ".partial.unsynced-2", ".partial.zstd.aes", ".00000028.backup"];
     for (const number of [5, 20]) for (const suffix of suffixes) await repository.put(layout.walFile(name(number) + suffix), "x");
     await repository.put(layout.walFile(`${name(5)}.strange`), "x");
     const recent = backup({ segment: 20 });

@@ -271,7 +271,39 @@ describe("other files of pg_wal that are pushed", () => {
     // What is received of it is less: both are kept.
     await repository.put(path(`${name}.partial`), segment().subarray(0, 4096));
     expect(await push(`${name}.partial`, segment())).toBe("stored");
-    expect(await names()).toEqual([`${name}.partial`, `${name}.partial.pushed`]);
+    expect(await names()).toEqual([`${name}.partial`, `${name}.partial.pushed.zstd`]);
     expect(await push(`${name}.partial`, segment())).toBe("same");
+  });
+
+  it.each<[string, PipelineSpec, string]>([
+    ["as it is", plain, ""],
+    ["sealed", sealed, ".gz.aes"],
+  ])("beside less of it that was received is kept %s, refuses other content, and goes when the segment is stored whole", async (_what, spec, suffix) => {
+    const kept = `${name}.partial.pushed${suffix}`;
+    await openServerIdentity(repository.storage, "primary").write({ systemIdentifier: "42", segmentSize: megabyte });
+    await repository.put(path(`${name}.partial`), segment().subarray(0, 4096));
+    expect(await push(`${name}.partial`, segment(), { spec })).toBe("stored");
+    expect(await names()).toEqual([`${name}.partial`, kept]);
+    const bytes = await repository.storage.readFile(path(kept), 2 * megabyte);
+    expect(bytes.includes(segment().subarray(5000, 5064))).toBe(suffix === "");
+    // The bytes behind what was received are compared too, whatever is configured meanwhile.
+    await expect(push(`${name}.partial`, otherwise(segment(), 5000), { spec: zstd })).rejects.toMatchObject({ code: "WAL_SEGMENT_CONFLICT" });
+    expect(await push(`${name}.partial`, segment(), { spec: zstd })).toBe("same");
+    expect((await repository.storage.readFile(path(kept), 2 * megabyte)).equals(bytes)).toBe(true);
+    await archive(spec);
+    expect(await names()).toEqual([`${name}.partial`, kept]);
+    await push(name, segment(), { spec });
+    await archive(spec);
+    expect(await names()).toEqual([name + suffix]);
+  });
+
+  it("is kept when it is not the beginning of the whole segment, or cannot be read", async () => {
+    await push(name, segment());
+    const [other, damaged] = [`${name}.partial.pushed`, `${segmentOf(1, 8)}.partial.pushed.gz.aes`];
+    await repository.put(path(other), otherwise(segment(), 5000).subarray(0, 8192));
+    await push(segmentOf(1, 8), segment(8));
+    await repository.put(path(damaged), "nonsense");
+    await archive(zstd);
+    expect(await names()).toEqual([other, `${name}.zstd`, damaged, `${segmentOf(1, 8)}.zstd`]);
   });
 });
