@@ -31,8 +31,8 @@ export interface BackupOptions {
   readonly workers: number;
   /** Bound of all chunks on their way, bytes. */
   readonly memoryBytes?: number;
-  /** Bytes a second that the server may send; 0 for no limit. */
-  readonly maxRateBytes: number;
+  /** Bytes a second that the server may send, at the moment; 0 for no limit. It may change while the backup runs. */
+  readonly maxRateBytes: () => number;
   /** Moneta's own version, for backup.info. */
   readonly version: string;
 }

@@ -3,6 +3,7 @@
  * read as it comes.
  */
 import type { Pipeline, StageTimes } from "../pipeline/index.ts";
+import type { Logger } from "../log/index.ts";
 import type { Lsn, ManifestSummary, TimelineId } from "../postgres/index.ts";
 import {
   identifySystem,
@@ -30,6 +31,7 @@ import { createPageCheck, type PageCheck } from "./page-check.ts";
 import { connectForBackup, type PreparedBackup } from "./prepare.ts";
 import { createProgressMeter } from "./progress-meter.ts";
 import { createServerNotices } from "./server-notices.ts";
+import { createRateLimit } from "./rate-limit.ts";
 import { linkTablespaces } from "./tablespace-links.ts";
 
 export interface ReceivedBackup {
@@ -82,9 +84,10 @@ export async function receiveBaseBackup(
 
   const room: Pressure = () => pipeline.pressure() ?? plain.pressure() ?? store.pressure();
   const feed = createArchiveFeed(options.serverCompression?.method, room);
-  const backPressure = createBackPressure(() => room() ?? feed.pressure());
   const firstWal = watchFirstWal(wal);
   const stop = AbortSignal.any([signal, pipeline.signal, plain.signal, store.signal, feed.signal, space.signal, firstWal.signal]);
+  const limit = createRateLimit({ rate: options.maxRateBytes, changed: (rate) => sayRate(rate, logger), clock, signal: stop });
+  const backPressure = createBackPressure(() => room() ?? feed.pressure() ?? limit.pressure());
 
   const handler: BaseBackupHandler = {
     onStart(lsn, timeline, flow) {
@@ -111,6 +114,7 @@ export async function receiveBaseBackup(
     onArchiveData(piece) {
       feed.write(piece);
       space.arrived(piece.length);
+      limit.arrived(piece.length);
       backPressure.heed();
     },
     onArchiveEnd() {
@@ -179,16 +183,12 @@ function pagesToCheck(facts: ServerFacts, startLsn: Lsn): Parameters<typeof crea
   return { blockSize, relationSegmentBlocks, startLsn };
 }
 
-function baseBackupOptions({ maxRateBytes, serverCompression }: BackupOptions, label: string): BaseBackupOptions {
-  const named = { label: `moneta_${label}`, ...rateOption(maxRateBytes) };
+function baseBackupOptions({ serverCompression }: BackupOptions, label: string): BaseBackupOptions {
+  const named = { label: `moneta_${label}` };
   if (serverCompression === undefined) return named;
   const { method, level } = serverCompression;
   return { ...named, compression: { method, ...(level === undefined ? {} : { detail: `level=${level}` }) } };
 }
 
-function rateOption(maxRateBytes: number): { maxRateKb?: number } {
-  // PostgreSQL takes 32 kB/s to 1 GB/s; a limit beyond is no limit, one below is the slowest there is.
-  const kilobytes = Math.ceil(maxRateBytes / 1024);
-  if (maxRateBytes <= 0 || kilobytes > 1024 * 1024) return {};
-  return { maxRateKb: Math.max(32, kilobytes) };
-}
+const sayRate = (rate: number, logger: Logger): void =>
+  logger.info(rate === 0 ? "the backup goes on without a limit" : `the backup goes on with at most ${rate} bytes a second`, { rate });

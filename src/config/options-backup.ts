@@ -70,7 +70,7 @@ export const backupOptions = {
     0,
     {
       reload: "live",
-      description: "The largest rate of a base backup in bytes per second; 0 is no limit.",
+      description: "The largest rate of a base backup in bytes per second; 0 is no limit, and less than 32768 counts as 32768.",
     },
   ),
   progress: defaulting(boolean, false, {

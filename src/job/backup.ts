@@ -33,7 +33,7 @@ export const takeBackup: JobHandler<"backup"> = async (request, environment) => 
   const encrypted = repository.encryption !== "none";
   // A standby makes no checkpoint of its own: it waits until it has replayed, and written out, one of its primary.
   const wordFor = (phase: BackupPhase): string => (phase === "checkpoint" && environment.serverState().inRecovery ? "restart point" : phases[phase]);
-  const { workers, maxRate } = serverConfiguration();
+  const { workers } = serverConfiguration();
   const remarks: string[] = [];
   const take = async (): ReturnType<typeof backup> => backup(
     {
@@ -52,7 +52,7 @@ export const takeBackup: JobHandler<"backup"> = async (request, environment) => 
       extra: environment.server.extra,
       workers,
       memoryBytes: repository.memoryBytes,
-      maxRateBytes: maxRate,
+      maxRateBytes: () => serverConfiguration().maxRate,
       version: environment.version,
     },
     {

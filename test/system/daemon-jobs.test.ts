@@ -174,4 +174,18 @@ describe("a job", () => {
     await waitFor("the remains are removed", async () => (await backupDirectories("slow")).length === 0);
     await daemon.waitUntilStreaming("slow");
   });
+
+  it("that takes a backup gets the rate that the configuration has now (K05)", async () => {
+    const client = await startBackup("slow");
+    await bytesArrive("slow");
+    const before = daemon.log().length;
+    await ask(daemon, "conf", "set", "server.slow.max_rate", String(slowRate * 2));
+    await waitFor("it has the new one", () => daemon.log().slice(before).includes(`the backup goes on with at most ${slowRate * 2} bytes a second`), { seen: () => daemon.log().slice(-1500) });
+    await ask(daemon, "conf", "set", "server.slow.max_rate", "0");
+    // At the rates before it would take minutes.
+    const { status, outcome } = await outcomeOf(client);
+    expect([status, outcome["Status"]]).toEqual([0, true]);
+    expect(daemon.log().slice(before)).toContain("the backup goes on without a limit");
+    await ask(daemon, "conf", "set", "server.slow.max_rate", String(slowRate));
+  });
 });

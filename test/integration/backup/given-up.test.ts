@@ -37,7 +37,7 @@ async function start(options: ClusterOptions = {}, houseOptions: HouseOptions = 
   return { cluster, house };
 }
 
-const slowly: Partial<BackupOptions> = { maxRateBytes: 4 * 1024 * 1024 };
+const slowly: Partial<BackupOptions> = { maxRateBytes: () => 4 * 1024 * 1024 };
 const code = (expected: string): object => expect.objectContaining({ code: expected }) as object;
 
 /** Calls back once, when so many bytes have come. */
@@ -249,7 +249,7 @@ describe("the disk of the repository fails", () => {
     const { house } = await start();
     let free = 1 << 30;
     const storage = { ...house.storage, freeSpace: async () => ({ total: 1 << 30, free }) };
-    const taking = house.backup({ storage, maxRateBytes: 20 * 1024 * 1024 }, { progress: after(1_000_000, () => void (free = 1000)) });
+    const taking = house.backup({ storage, maxRateBytes: () => 20 * 1024 * 1024 }, { progress: after(1_000_000, () => void (free = 1000)) });
     await expect(taking).rejects.toEqual(code("BACKUP_NO_SPACE"));
     expect(await house.names()).toEqual([]);
   });

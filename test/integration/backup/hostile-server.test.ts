@@ -41,7 +41,7 @@ const take = (): Promise<BackupResult> =>
       hash: "sha256",
       link: false,
       workers: 1,
-      maxRateBytes: 0,
+      maxRateBytes: () => 0,
       version: "0.1.0",
     },
     { clock: systemClock, logger: silentLogger, signal: new AbortController().signal, progress: () => undefined, wal: noReceiver },

@@ -136,7 +136,7 @@ export async function openHouse(cluster: Cluster, options: HouseOptions = {}): P
           hash: "sha256",
           link: false,
           workers: 2,
-          maxRateBytes: 0,
+          maxRateBytes: () => 0,
           version: "0.1.0",
           ...changes,
         },

@@ -113,7 +113,7 @@ export async function createRig(cluster: Cluster, options: RigOptions = {}): Pro
       const full: PipelineSpec = { compression: "none", encryption: "none", ...spec };
       const dataKey = full.encryption === "none" ? undefined : await keys.current();
       const taken = await backup(
-        { server, connect: connectOptions(cluster), storage, spec: full, dataKey, hash: "sha256", link, workers: 2, maxRateBytes: 0, version: "0.1.0" },
+        { server, connect: connectOptions(cluster), storage, spec: full, dataKey, hash: "sha256", link, workers: 2, maxRateBytes: () => 0, version: "0.1.0" },
         { ...dependencies(), wal },
       );
       return taken.info;
