@@ -2,12 +2,12 @@
 import { getFips } from "node:crypto";
 import type { MainOptions, RetentionChoice } from "../config/index.ts";
 import type { DaemonFacts, JobFacts, NewestBackupFacts, PlaceFacts, RetentionFacts, ServerFacts, WindowFacts } from "../metrics/index.ts";
-import { compressionCode, newestProven, startTimeOf, type BackupInfo, type CatalogEntry } from "../repository/index.ts";
+import { compressionCode, newestProven, startTimeOf, type CatalogEntry } from "../repository/index.ts";
 import type { CommandCounts } from "./command-counts.ts";
 import { jobTraits } from "./job-table.ts";
 import type { CountingSink } from "./line-counts.ts";
 import type { ProcessMonitor } from "./process-facts.ts";
-import { oldestReaching } from "./oldest-reaching.ts";
+import { endOf, recoveryWindow } from "./recovery-window.ts";
 import type { SupervisedServer } from "./server.ts";
 import { jobSummary, problemsOf, type StatusSources } from "./status.ts";
 import type { TreeSizes } from "./tree-sizes.ts";
@@ -116,9 +116,6 @@ function serverFacts(server: SupervisedServer, sources: MetricsSources): ServerF
   };
 }
 
-/** When a backup was complete, milliseconds since 1970. */
-const endOf = (info: BackupInfo): number => info.own?.endTime ?? startTimeOf(info) + Math.ceil(info.elapsed.total * 1000);
-
 function newestBackup(entries: readonly CatalogEntry[]): NewestBackupFacts | undefined {
   const info = entries.findLast(({ state }) => state === "valid")?.info;
   if (info === undefined) return undefined;
@@ -142,19 +139,10 @@ function standbyFacts(server: SupervisedServer, { status: { space } }: MetricsSo
 }
 
 function windowFacts(server: SupervisedServer, entries: readonly CatalogEntry[], newest: NewestBackupFacts | undefined): WindowFacts {
-  const { lineages: { present }, timelines, wal } = server;
-  const state = server.state();
-  const ofPresent = entries.filter(({ info }) => present === undefined || info?.own === undefined || info.own.systemIdentifier === present);
-  const oldest = oldestReaching(ofPresent, {
-    stretches: wal.stretches,
-    timelines,
-    segmentSize: state.walSegmentSize,
-    timeline: state.timeline,
-    flushed: state.flushLsn,
-  });
-  if (oldest === undefined) return { start: undefined, end: undefined };
-  const start = endOf(oldest);
+  const { from } = recoveryWindow(server, entries);
+  if (from === undefined) return { start: undefined, end: undefined };
+  const start = endOf(from);
   // What the server had when a backup began is in it, whatever is known of the stream.
-  const end = Math.max(state.coveredTime, newest?.began ?? 0);
+  const end = Math.max(server.state().coveredTime, newest?.began ?? 0);
   return { start, end: end < start ? undefined : end };
 }
