@@ -12,6 +12,8 @@ export interface TlsServerSettings {
   readonly keyFile: string;
   /** PEM file of the authorities whose clients may connect; with it a client needs a certificate of one of them. */
   readonly caFile?: string | undefined;
+  /** PEM file of the lists of revoked certificates, one of each authority; a client of an authority without a list that holds is refused. */
+  readonly crlFile?: string | undefined;
 }
 
 /** What a listener needs to speak TLS; made anew whenever the files are to be read again. */
@@ -36,11 +38,12 @@ const ciphers = [
 ].join(":");
 
 /** Reads the files. Throws `TLS_SETTINGS` when one of them cannot be used, or they do not belong together. */
-export async function loadTlsServer({ certFile, keyFile, caFile }: TlsServerSettings): Promise<TlsServerMaterial> {
-  const [cert, key, ca] = await Promise.all([
+export async function loadTlsServer({ certFile, keyFile, caFile, crlFile }: TlsServerSettings): Promise<TlsServerMaterial> {
+  const [cert, key, ca, crl] = await Promise.all([
     readPem(certFile, "certificate"),
     readPem(keyFile, "private key"),
     readPem(caFile, "certificate authority"),
+    readPem(crlFile, "list of revoked certificates"),
   ]);
   await refuseOpenKey(keyFile, "private key");
   try {
@@ -55,6 +58,7 @@ export async function loadTlsServer({ certFile, keyFile, caFile }: TlsServerSett
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
       ...(ca === undefined ? {} : { ca }),
+      ...(crl === undefined ? {} : { crl }),
     };
     createSecureContext(options);
     return {
@@ -64,7 +68,7 @@ export async function loadTlsServer({ certFile, keyFile, caFile }: TlsServerSett
       validUntil: Date.parse(own.validTo),
     };
   } catch (error) {
-    const files = [certFile, keyFile, caFile].filter((path) => path !== undefined).join(", ");
+    const files = [certFile, keyFile, caFile, crlFile].filter((path) => path !== undefined).join(", ");
     throw authErrors.tlsSettings(`TLS files ${files} cannot be used together: ${messageOf(error)}`, {}, error);
   }
 }

@@ -63,6 +63,7 @@ export function checkMain(file: string, checked: SectionUnderCheck): Findings {
   found.push(...checkRetention(file, checked));
   for (const prefix of ["tls", "metrics"]) found.push(...checkCertificatePair(file, checked, prefix));
   found.push(...checkMetricsAuthority(file, checked));
+  for (const prefix of ["tls", "metrics"]) found.push(...checkRevocations(file, checked, prefix));
   found.push(...checkRemoteManagement(file, checked));
   return { problems: found, warnings };
 }
@@ -102,6 +103,13 @@ function checkMetricsAuthority(file: string, checked: SectionUnderCheck): Config
   const { values } = checked.compiled;
   if (values.get("metrics_ca_file") === undefined || values.get("metrics_cert_file") !== undefined) return [];
   return [at(file, checked, "metrics_ca_file", "expected metrics_cert_file and metrics_key_file as well, because clients can be checked only over TLS")];
+}
+
+/** A list of revoked certificates is one of an authority. */
+function checkRevocations(file: string, checked: SectionUnderCheck, prefix: string): ConfigProblem[] {
+  const { values } = checked.compiled;
+  if (values.get(`${prefix}_crl_file`) === undefined || values.get(`${prefix}_ca_file`) !== undefined) return [];
+  return [at(file, checked, `${prefix}_crl_file`, `expected ${prefix}_ca_file as well, because without it no certificate is asked for`)];
 }
 
 /** The text of a name that becomes a directory, a word of a command and a part of a key. */

@@ -114,7 +114,7 @@ export function checkMainEnvironment(file: string, checked: SectionUnderCheck, u
   const authorities = textOf(checked, "notify_ca_file");
   if (authorities !== undefined) report("notify_ca_file", fileProblem(authorities));
   if (checked.compiled.values.get("tls") === true && checked.compiled.values.get("management") !== 0) {
-    for (const key of ["tls_cert_file", "tls_key_file", "tls_ca_file"]) {
+    for (const key of ["tls_cert_file", "tls_key_file", "tls_ca_file", "tls_crl_file"]) {
       const path = textOf(checked, key);
       if (path !== undefined) report(key, key === "tls_key_file" ? keyProblem(path, userId) : fileProblem(path));
     }

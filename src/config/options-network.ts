@@ -60,6 +60,11 @@ export const networkOptions = {
     reload: "live",
     description: "The certificate authority of those who may connect to the metrics endpoint; with it each client needs a certificate of it.",
   }),
+  metrics_crl_file: optional(path, {
+    reload: "live",
+    ours: true,
+    description: "The revocation list (PEM) of metrics_ca_file: whose certificate is in it does not get in, and nobody does once the list has run out.",
+  }),
   nagios: defaulting(listeningPort, 0, {
     reload: "live",
     description:
@@ -101,6 +106,12 @@ export const networkOptions = {
     reload: "live",
     expandsEnvironment: true,
     description: "The certificate authority for clients of remote management; when it is set they need a certificate.",
+  }),
+  tls_crl_file: optional(path, {
+    reload: "live",
+    ours: true,
+    expandsEnvironment: true,
+    description: "The revocation list (PEM) of tls_ca_file: whose certificate is in it does not get in, and nobody does once the list has run out. It is read at each reload.",
   }),
   blocking_timeout: defaulting(timeLimit, 30, {
     reload: "live",

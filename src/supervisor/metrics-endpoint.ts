@@ -39,12 +39,12 @@ const TREES_MS = 600_000;
 const BACKUPS_MS = 1_000;
 
 export function httpSettings(main: MainOptions): HttpSettings {
-  const { metricsCertFile: certFile, metricsKeyFile: keyFile, metricsCaFile: caFile } = main;
+  const { metricsCertFile: certFile, metricsCrlFile: crlFile, metricsKeyFile: keyFile, metricsCaFile: caFile } = main;
   return {
     host: main.host,
     port: main.metrics,
     // The configuration is refused with one of the two alone.
-    tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, caFile },
+    tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile, caFile, crlFile },
     requestMs: main.authenticationTimeout * 1000,
     answerMs: (main.blockingTimeout === 0 ? 600 : main.blockingTimeout) * 1000,
   };

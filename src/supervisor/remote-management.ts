@@ -12,11 +12,11 @@ import { managementLimits } from "./settings.ts";
 export function remoteSettings({ admins, main }: Configuration): RemoteSettings | undefined {
   if (main.management === 0) return undefined;
   const { requestTimeoutMs, answerTimeoutMs } = managementLimits(main);
-  const { tlsCaFile: caFile, tlsCertFile: certFile, tlsKeyFile: keyFile } = main;
+  const { tlsCaFile: caFile, tlsCertFile: certFile, tlsCrlFile: crlFile, tlsKeyFile: keyFile } = main;
   return {
     host: main.host,
     port: main.management,
-    tls: main.tls && certFile !== undefined && keyFile !== undefined ? { certFile, keyFile, caFile } : undefined,
+    tls: main.tls && certFile !== undefined && keyFile !== undefined ? { certFile, keyFile, caFile, crlFile } : undefined,
     tlsRequired: main.tlsRequired,
     admins,
     loginTimeoutMs: requestTimeoutMs,

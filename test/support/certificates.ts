@@ -13,6 +13,8 @@ export interface Certificate {
 export interface Authority extends Certificate {
   /** A certificate signed by this authority. */
   issue(subject: Subject): Certificate;
+  /** A revocation list (PEM) of this authority; one that `ended` is out of date. */
+  revoke(certificates: readonly Certificate[], ended?: boolean): string;
 }
 
 export interface Subject {
@@ -67,6 +69,17 @@ export function createAuthority(options: KeyOptions = {}): Authority {
         ...[`-${digest}`, "-days", String(days), "-extfile", extensions, "-out", cert],
       );
       return { certFile: cert, keyFile: key };
+    },
+    revoke(certificates, ended = false) {
+      const file = join(directory, `revoked${serial++}.pem`);
+      writeFileSync(join(directory, "index.txt"), "");
+      const configuration = ["[ca]", "default_ca = own", "[own]", "database = index.txt", `default_md = ${digest}`, "default_crl_days = 2"];
+      writeFileSync(join(directory, "ca.cnf"), `${configuration.join("\n")}\n`);
+      const ca = (...args: string[]): void => openssl("ca", "-config", "ca.cnf", "-cert", certFile, "-keyfile", keyFile, ...args);
+      for (const certificate of certificates) ca("-revoke", certificate.certFile);
+      const then = ended ? ["-crl_lastupdate", "20200101000000Z", "-crl_nextupdate", "20200102000000Z"] : [];
+      ca("-gencrl", ...then, "-out", file);
+      return file;
     },
   };
 }

@@ -83,6 +83,24 @@ requires("openssl").describe("remote management in TLS", () => {
     await daemon.remote.update(daemon.settings());
   });
 
+  it("with tls_crl_file lets nobody in whose certificate was revoked, and nobody at all once the list has run out (J03)", async () => {
+    const [good, revoked] = [authority.issue({ commonName: "alice" }), authority.issue({ commonName: "alice" })];
+    const listen = (crlFile: string): Promise<unknown> => daemon.remote.update(daemon.settings({ tls: { ...own, caFile: authority.certFile, crlFile } }));
+    await listen(authority.revoke([]));
+    await expect(ask({ ...verified(), ...revoked })).resolves.toMatchObject({ outcome: { status: true } });
+    await listen(authority.revoke([revoked]));
+    await expect(ask({ ...verified(), ...good })).resolves.toMatchObject({ outcome: { status: true } });
+    await expect(ask({ ...verified(), ...revoked })).rejects.toMatchObject({ message: expect.stringMatching(/CERT_REVOKED/) as string });
+    await listen(authority.revoke([], true));
+    await expect(ask({ ...verified(), ...good })).rejects.toMatchObject({ message: expect.stringMatching(/CRL_HAS_EXPIRED/) as string });
+    // One of another authority says nothing of ours.
+    await listen(createAuthority().revoke([]));
+    await expect(ask({ ...verified(), ...good })).rejects.toMatchObject({ message: expect.stringMatching(/CRL/) as string });
+    // What is no list is refused as a whole, and the one before holds on.
+    await expect(listen(own.certFile)).rejects.toMatchObject({ code: "TLS_SETTINGS" });
+    await daemon.remote.update(daemon.settings());
+  });
+
   it("drops clear text that follows the request for TLS", async () => {
     const socket = await daemon.connect();
     socket.write(Buffer.concat([Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]), Buffer.from("\0\0\0\x21\0\x03\0\0user\0alice\0")]));
