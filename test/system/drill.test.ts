@@ -1,9 +1,10 @@
-/** Drills and schedules of the built daemon: a backup is proven, found wanting, and taken by itself. */
-import { readdirSync, readlinkSync } from "node:fs";
+/** Drills and schedules of the built daemon: a backup is proven (F03), found wanting (F04), and taken by itself, or not, with the reason (A12). */
+import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { mkdir, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
+import { freePort } from "../support/free-port.ts";
 import { insertMarkers } from "../support/marker-table.ts";
 import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
 import { isAlive, runOrFail, signalPid } from "../support/processes.ts";
@@ -158,7 +159,8 @@ it("a drill shows how far it came in text for people, and takes a position in th
   expect(await readdir(workspace)).toEqual([]);
 });
 
-it("a drill finds an index that was damaged on the source, and the backup has a remark", async () => {
+it("a drill finds an index that was damaged on the source: the backup has a remark, and retention keeps an older clean one (F04)", async () => {
+  await ask(daemon, "backup", "primary");
   await cluster.sql("CREATE TABLE counted AS SELECT generate_series(1, 500) AS n");
   await cluster.sql("CREATE INDEX counted_n ON counted (n)");
   await cluster.sql("CHECKPOINT");
@@ -180,9 +182,18 @@ it("a drill finds an index that was damaged on the source, and the backup has a 
   const refused = await daemon.cli(["drill", "primary", "newest"]);
   expect(refused.json?.Outcome).toMatchObject({ Status: false, Code: "DRILL_FAILED" });
   expect(String(refused.json?.Outcome["Message"])).toContain("counted_n");
-  const [older, damaged] = await backups();
+  const [older, clean, damaged] = await backups();
   expect(damaged?.DrillFailure).toContain("counted_n");
   expect(older?.DrillFailure).toContain("SQL");
+  expect(clean?.DrillFailure).toBeUndefined();
+  await ask(daemon, "conf", "set", "server.primary.retention", "count:1");
+  const decisions = (await ask(daemon, "retention", "--dry-run", "primary"))["Backups"] as { Backup: string; Action: string; Reason: string }[];
+  expect(decisions.map(({ Backup, Action }) => [Backup, Action])).toEqual([
+    [older?.Backup, "delete"],
+    [clean?.Backup, "keep"],
+    [damaged?.Backup, "keep"],
+  ]);
+  expect(decisions[1]?.Reason).toContain("no drill failed");
   const names = await reports(".json");
   const report = await readFile(join(daemon.baseDir, "primary", "drills", names.at(-1) ?? ""), "utf8");
   expect(JSON.parse(report)).toMatchObject({ outcome: "failed", failure: { stage: "amcheck" } });
@@ -221,9 +232,18 @@ it("a drill that is killed leaves neither server nor scratch space, after a rest
   );
 });
 
-it("backups are taken by themselves, and one that is not says why", async () => {
+it("backups are taken and drilled by themselves (F03), and one that is not taken says why, everywhere, until one is again (A12)", async () => {
   await daemon.stop();
-  await daemon.appendToConfiguration("backup = * * * * * *\nschedule_timezone = UTC\ndrill = 0 3 * * *\n");
+  await writeSql("\\set rows 20\nSELECT 1 / (count(*) >= :rows)::int FROM marker;\n");
+  const metrics = await freePort();
+  const told = join(workspace, "..", "told");
+  const teller = join(workspace, "..", "teller");
+  await writeFile(teller, `#!/bin/sh\ncat >> ${told}\n`, { mode: 0o755 });
+  giveToUnprivileged(teller);
+  const configured = await readFile(daemon.configFile, "utf8");
+  const main = `[pgmoneta]\nmetrics = ${metrics}\nnotify_command = ${teller}\nnotify_delay = 0\ncheck_interval = 1\ncheck_ignore = DISK_SPACE\n`;
+  await writeFile(daemon.configFile, configured.replace("[pgmoneta]\n", main));
+  await daemon.appendToConfiguration("backup = * * * * * *\nschedule_timezone = UTC\ndrill = * * * * * *\n");
   const before = (await readdir(join(daemon.baseDir, "primary", "backup"))).length;
   await daemon.start();
   type Run = { Kind: string; Next: { Time: string }[]; Last?: { Outcome: string }; Skipped?: { Reason: string } };
@@ -233,19 +253,44 @@ it("backups are taken by themselves, and one that is not says why", async () => 
   };
   await waitFor("one was taken", async () => (await scheduleOf("backup"))?.Last?.Outcome === "succeeded");
   expect((await backups()).filter(({ Valid }) => Valid === 1).length).toBeGreaterThan(before);
+
+  const known = (await reports(".json")).length;
+  const proof = await waitFor(
+    "one was drilled and proven",
+    async () => {
+      for (const name of (await reports(".json")).slice(known)) {
+        const path = join(daemon.baseDir, "primary", "drills", name);
+        const report = JSON.parse(await readFile(path, "utf8")) as { outcome: string; signer: string; times: { recoverMs: number }; checks: { name: string; outcome: string }[] };
+        if (report.outcome === "proven" && existsSync(`${path}.sig`)) return { path, report };
+      }
+      return undefined;
+    },
+    { seen: () => daemon.log().slice(-2000) },
+  );
+  await ask(daemon, "conf", "set", "server.primary.drill", "0 3 * * *");
+  expect(proof.report.checks.map(({ name, outcome }) => [name, outcome])).toEqual([["amcheck", "passed"], ["sql", "passed"]]);
+  expect(proof.report.times.recoverMs).toBeGreaterThan(0);
+  const key = join(dirname(proof.path), `signer-${proof.report.signer}.pem`);
+  expect(await runOrFail("openssl", ["pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin", "-in", proof.path, "-sigfile", `${proof.path}.sig`])).toContain("Verified Successfully");
+  await waitFor("nothing of the drills is left", async () => (await readdir(workspace)).length === 0 && runningThere().length === 0);
+
   await ask(daemon, "mode", "primary", "offline");
   // One that was under way waits for its last WAL, which does not come any more.
   await daemon.cli(["cancel", "primary"]);
-  await waitFor(
-    "one was skipped",
-    async () => (await scheduleOf("backup"))?.Skipped?.Reason.includes("offline") === true,
-  );
+  await waitFor("one was skipped", async () => (await scheduleOf("backup"))?.Skipped?.Reason.includes("offline") === true);
   // Two seconds without a backup are twice the distance of the schedule.
   await waitFor("the alarm", async () => (await problems()).includes("BACKUP_OVERDUE"));
   expect(daemon.log()).toContain("is skipped: server primary is offline");
+  const notified = async (): Promise<string> => (existsSync(told) ? readFile(told, "utf8") : "");
+  await waitFor("somebody was told", async () => (await notified()).includes("BACKUP_OVERDUE"), { seen: () => daemon.log().slice(-2000) });
+  const alarmed = async (): Promise<boolean> => /^moneta_server_problem\{[^}]*code="BACKUP_OVERDUE"[^}]*\} 1$/m.test(await (await fetch(`http://localhost:${metrics}/metrics`)).text());
+  expect(await alarmed()).toBe(true);
   const drill = await scheduleOf("drill");
   expect(drill?.Next[0]?.Time).toMatch(/T03:00:00.000Z$/);
   const text = await daemon.cli(["schedule"], { format: "text" });
   expect(text.stdout).toMatch(/^SERVER +WHAT +WHEN +NEXT/);
   expect(text.stdout).toContain("was skipped");
+  await ask(daemon, "mode", "primary", "online");
+  await waitFor("the alarm is over", async () => !(await problems()).includes("BACKUP_OVERDUE"), { seen: () => daemon.log().slice(-2000) });
+  await waitFor("the metrics say so too", async () => !(await alarmed()));
 });

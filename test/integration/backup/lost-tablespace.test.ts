@@ -26,7 +26,7 @@ async function start(): Promise<{ cluster: Cluster; house: House; location: stri
 }
 
 describe("a backup is refused", () => {
-  it("when the link of a tablespace is relative", async () => {
+  it("when the link of a tablespace is relative (M01)", async () => {
     const { cluster, house, link } = await start();
     await rm(link);
     await symlink("../../fast", link);

@@ -104,7 +104,7 @@ describe("a copy", () => {
     await cluster.destroy();
   });
 
-  it("becomes that of the next backup by its changed chunks alone, also after a server ran on it", async () => {
+  it("becomes that of the next backup by its changed chunks alone, also after a server ran on it (M10)", async () => {
     const before = bytesWritten();
     const done = await refresh();
     const written = bytesWritten() - before;
@@ -244,7 +244,7 @@ describe("a directory that is not to be touched", () => {
   });
 });
 
-it("follows its primary where the overrides ask for it", async () => {
+it("follows its primary where the overrides ask for it (M10)", async () => {
   writeFileSync(join(overrides, "standby.signal"), "");
   const { host, port, user } = source.connectionOptions;
   const following = { directory: join(root, "following"), tablespaceMap: undefined, replica: { host, port, user } };

@@ -138,7 +138,7 @@ testOnMajors([13, 15], "restores a backup that a standby of %s gave", async (maj
   await restored.destroy();
 });
 
-it("puts fifty tablespaces beside the cluster, wherever they lay, and leaves the source's alone", async () => {
+it("M01: puts fifty tablespaces beside the cluster, or where they are mapped by name, by OID and all to one place, and leaves the source's alone", async () => {
   const source = await create();
   const place = outside();
   const rig = await createRig(source);
@@ -173,6 +173,31 @@ it("puts fifty tablespaces beside the cluster, wherever they lay, and leaves the
   }
   expect(await source.value("SELECT sum(g) FROM t2")).toBe("1326");
   await restored.destroy();
+
+  // The one with quotes by name, the one beside the data directory by OID, the empty one and all others to one place.
+  const elsewhere = outside();
+  const oids = new Map((await source.sql("SELECT spcname, oid::text FROM pg_tablespace")).map(([name, oid]) => [String(name), String(oid)]));
+  const byName = join(elsewhere, "by 'name'");
+  const byOid = join(elsewhere, "by-oid");
+  const all = join(elsewhere, "all");
+  const each = [
+    { tablespace: "space 2", directory: byName },
+    { tablespace: oids.get("space 1") ?? "", directory: byOid },
+  ];
+  const mapped = (await rig.restore({ directory: outside(), tablespaceMap: { each, all } })).plan;
+  const linkOf = (name: string): string => readlinkSync(join(mapped.directory, "pg_tblspc", oids.get(name) ?? ""));
+  expect([linkOf("space 2"), linkOf("space 1")]).toEqual([byName, byOid]);
+  const others = mapped.tablespaces.filter(({ directory }) => directory !== byName && directory !== byOid);
+  expect(others).toHaveLength(48);
+  expect(others.filter(({ directory }) => !directory.startsWith(`${all}/`))).toEqual([]);
+  // Nothing lies anywhere else.
+  expect(readdirSync(elsewhere).sort()).toEqual(["all", "by 'name'", "by-oid"]);
+  for (const { directory } of mapped.tablespaces) giveToUnprivileged(directory);
+  giveToUnprivileged(all);
+  const moved = await startOn(mapped.directory);
+  await promoted(moved);
+  await expectSameContents(expected, moved);
+  await moved.destroy();
 });
 
 testOnMajors([16], "keeps a tablespace in place in place (%s)", async (major) => {

@@ -134,7 +134,7 @@ describe("a restored replica", () => {
     await cluster.destroy();
   });
 
-  it("follows its primary from the end of the archive on, through no slot of ours", async () => {
+  it("follows its primary from the end of the archive on, through no slot of ours (M10)", async () => {
     const { host: socket, port } = source.connectionOptions;
     const cluster = await restored("replica", { replica: { host: socket, port, user: "postgres" } });
     await insertMarkers(source, 11, 12);

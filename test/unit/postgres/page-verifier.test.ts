@@ -98,7 +98,7 @@ describe("the checksum of a page", () => {
   });
 });
 
-describe("pages in the stream", () => {
+describe("pages in the stream (F06)", () => {
   it("that are sound are counted", () => {
     const content = Buffer.concat([page(0), page(1, { fill: 0xff }), page(2, { fill: 1 })]);
     expect(verify(content)).toEqual({
@@ -178,6 +178,31 @@ describe("pages in the stream", () => {
     const report = verify(content);
     expect(report.badCount).toBe(130);
     expect(report.bad.map((found) => found.block)).toEqual(Array.from({ length: 100 }, (_, block) => block));
+  });
+
+  it("of zeros, and a tail that is no whole page, are no alarm, and the bad one among them is found", () => {
+    const zeros = Buffer.alloc(3 * blockSize);
+    expect(verify(zeros)).toMatchObject({ pages: 3, newPages: 3, badCount: 0 });
+    for (const tail of [1, 511, 8191]) {
+      const content = Buffer.concat([zeros, damaged(page(3)), page(4), page(5).subarray(0, tail)]);
+      expect(verify(content)).toMatchObject({ pages: 5, checked: 2, newPages: 3, badCount: 1, tailBytes: tail, bad: [{ block: 3 }] });
+    }
+    expect(verify(page(0).subarray(0, 100))).toMatchObject({ pages: 0, badCount: 0, tailBytes: 100 });
+  });
+
+  it.each([1024, 2048, 4096, 16_384, 32_768])("of a build with blocks of %i bytes are judged by that size: the bad one and no other", (size) => {
+    const blocks = [0, 1, 2].map((block) => {
+      const bytes = Buffer.alloc(size, block + 1);
+      bytes.writeUInt32LE(0, 0);
+      bytes.writeUInt32LE(0x4000000, 4);
+      bytes.writeUInt16LE(size - 100, 14);
+      bytes.writeUInt16LE(checksumAsDescribed(bytes, block), 8);
+      return bytes;
+    });
+    const content = Buffer.concat([...blocks.slice(0, 1), damaged(blocks[1] ?? Buffer.alloc(0), size - 5), ...blocks.slice(2), Buffer.alloc(size)]);
+    const verifier = createPageVerifier({ path: "base/1/2", startLsn: start, blockSize: size, relationSegmentBlocks: 10 });
+    verifier?.update(content);
+    expect(verifier?.finish()).toMatchObject({ pages: 4, checked: 3, newPages: 1, badCount: 1, bad: [{ block: 1 }] });
   });
 
   it("may have other sizes", () => {
