@@ -7,7 +7,7 @@ const floors = {
   F1: ["log", "postgres", "auth", "compression", "encryption", "tar", "schedule"],
   F2: ["replication", "vault", "pipeline", "storage"],
   F3: ["repository"],
-  F4: ["wal", "backup", "restore", "retention", "verify", "drill", "convert", "archive", "keys", "hooks", "check", "notify"],
+  F4: ["wal", "backup", "restore", "retention", "verify", "drill", "convert", "archive", "keys", "hooks", "check", "notify", "diagnose"],
   F5: ["config", "state", "ipc", "management", "metrics", "service-manager"],
   F6: ["supervisor", "receiver", "job", "converter", "prober", "http", "cli", "admin", "monitor", "console"],
 };

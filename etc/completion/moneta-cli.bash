@@ -38,7 +38,7 @@ _moneta_cli() {
   done
   case $before in
     '') ;;
-    -c|--config|--password-file|--tls-ca|--tls-cert|--tls-key|-L|--logfile) _moneta_cli_files -f; return ;;
+    -c|--config|--password-file|--tls-ca|--tls-cert|--tls-key|-L|--logfile|--output) _moneta_cli_files -f; return ;;
     -D|--directory|--tablespace-map-all) _moneta_cli_files -d; return ;;
     -h|--host|-p|--port|-U|--user|-P|--password|--tablespace-map|--file) :; return ;;
     --tls-mode) _moneta_cli_words 'disable prefer require verify-full'; return ;;

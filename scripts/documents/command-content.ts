@@ -43,7 +43,7 @@ export const connection: readonly string[] = [
 ];
 
 export const offline: readonly string[] = [
-  "`list-backup`, `info` and `restore` work with `--offline` when there is no daemon: from `pgmoneta.conf`, the repository and the master key alone. The account must be able to read the repository.",
+  "`list-backup`, `info`, `restore`, `archive`, `verify`, `retention --dry-run` and `diagnose` work with `--offline` when there is no daemon: from `pgmoneta.conf`, the repository and the master key alone. The account must be able to read the repository.",
 ];
 
 export const walGet: readonly string[] = [

@@ -300,6 +300,16 @@ export const examples: readonly Example[] = [
     prints: ["notify_command took the test."],
   },
   {
+    command: "diagnose",
+    text: "Everything that helps somebody else to find out what is wrong:",
+    line: "diagnose --output /srv/diagnose.tar.gz",
+    prints: [
+      "Written to /srv/diagnose.tar.gz",
+      "  23 files, 27.4 kB; README says what each of them is.",
+      "Secrets were taken out. Look through it before you give it to others.",
+    ],
+  },
+  {
     command: "drill",
     text: "The oldest backup. It takes longer than anybody wants to wait, and is cancelled:",
     line: "drill primary oldest",

@@ -5,6 +5,7 @@ import { cliErrors } from "../../src/cli/index.ts";
 import { commonErrors, type ErrorFactory } from "../../src/common/index.ts";
 import { configErrors } from "../../src/config/index.ts";
 import { convertErrors } from "../../src/convert/index.ts";
+import { diagnoseErrors } from "../../src/diagnose/index.ts";
 import { drillErrors } from "../../src/drill/index.ts";
 import { hookErrors } from "../../src/hooks/index.ts";
 import { jobErrors } from "../../src/job/errors.ts";
@@ -277,6 +278,14 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
       "Sends a test through each target of notifications, one attempt each, and waits for all of them. It succeeds only when every target took it; the message says which did not, and why. The chapter on notifications has the targets: doc/manual/notifications.md.",
     ],
     errors: [notifyErrors.notConfigured, notifyErrors.testFailed],
+  },
+  diagnose: {
+    text: [
+      "Writes one file, `tar` and `gzip`, mode 0600, where `moneta-cli` runs, also when the daemon is on another machine. In it are versions, the configuration in force, status, all checks of each server, jobs and schedules, the list of backups with their `backup.info`, a summary of the WAL, a scrape of the metrics, the last MiB of the log, room on the disks, limits and memory of the processes, and the programs of PostgreSQL that were found. Its README says what each file is. doc/manual/diagnose.md has all of it, and what is taken out.",
+      "Passwords, keys, tokens and addresses of webhooks are never in it: what is known as a secret, and what has the form of one, is replaced by `***`. A part that cannot be had is named in the README with the reason, and the command fails with `DIAGNOSE_INCOMPLETE`; the bundle is there all the same. A file that exists is not written over.",
+      "Works with `--offline`, from the configuration, the log and the repository of this machine.",
+    ],
+    errors: [diagnoseErrors.incomplete, diagnoseErrors.notWritten, commonErrors.targetExists, cliErrors.partRefused],
   },
   schedule: {
     text: [

@@ -34,6 +34,7 @@ const titles: Readonly<Record<string, string>> = {
   drill: "Drills",
   job: "Jobs",
   hooks: "Hooks",
+  diagnose: "Support bundles",
   notify: "Notifications",
   repository: "Repository",
   storage: "Files and disks",

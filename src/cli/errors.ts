@@ -48,7 +48,13 @@ export const cliErrors = defineErrors({
     code: "OFFLINE_NOT_POSSIBLE",
     exit: 2,
     retryable: false,
-    hint: "Without a daemon these work: list-backup, info, restore, archive, verify, retention --dry-run, and compress, decompress, encrypt and decrypt.",
+    hint: "Without a daemon these work: list-backup, info, restore, archive, verify, retention --dry-run, diagnose, and compress, decompress, encrypt and decrypt.",
+  },
+  partRefused: {
+    code: "DIAGNOSE_PART_REFUSED",
+    exit: 1,
+    retryable: false,
+    hint: "The daemon refused one part of the bundle; the message is its own.",
   },
   planRefused: {
     code: "OFFLINE_RESTORE_REFUSED",

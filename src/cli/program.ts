@@ -84,7 +84,7 @@ function addGlobalOptions(program: Command): void {
     .option("--cascade", "retain, expunge: also for the parents")
     .option("--force", "delete: also when the backup is retained")
     .option("--follow", "jobs, progress: show how far it is, until it ends")
-    .option("--offline", "work without a daemon: list-backup, info, restore, archive, verify");
+    .option("--offline", "work without a daemon: list-backup, info, restore, archive, verify, diagnose");
 }
 
 /** The options of every command, for the documents. */

@@ -3,6 +3,7 @@ import type { CommandName, JsonObject } from "../management/index.ts";
 import { flagIn, objectsIn, textIn, textsIn } from "./document-fields.ts";
 import { renderCheck, renderNotifyTest } from "./render-check.ts";
 import { renderConfiguration, renderConfigurationPaths, renderConfigurationSet, renderReload } from "./render-configuration.ts";
+import { renderDiagnose } from "./render-diagnose.ts";
 import { renderDrill, renderSchedule } from "./render-drill.ts";
 import { renderBackup, renderInfo, renderList, sizeIn, warningLines } from "./render-backups.ts";
 import { renderArchive, renderConversion } from "./render-files.ts";
@@ -115,6 +116,7 @@ const renderers: Readonly<Partial<Record<CommandName, Renderer>>> = {
   schedule: renderSchedule,
   check: renderCheck,
   "notify test": renderNotifyTest,
+  diagnose: renderDiagnose,
   lineage: renderLineage,
   "key rotate": renderKeyRotate,
   archive: renderArchive,

@@ -112,6 +112,8 @@ async function askWhoeverCan(
   terminal: Terminal,
 ): Promise<ManagementResponse> {
   const { command, options } = invocation;
+  // It asks the daemon for many things, and writes a file here.
+  if (command === "diagnose") return (await import("./diagnose.ts")).diagnose(invocation, format, client, terminal);
   const conversion = needsNoDaemon.find((name) => name === command);
   if (conversion === undefined) {
     if (options.offline === true) return (await import("./offline.ts")).askOffline(invocation, format, terminal);

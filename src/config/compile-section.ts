@@ -104,9 +104,12 @@ export function compileSection(
     const { presence, status } = option;
     if (presence.is === "inherited" && presence.token !== undefined && entry.value === presence.token) continue;
     const result = parseEntry(entry, option, context);
-    if (!result.ok && option.secret === true && option.status.is === "not-active" && namesSource(entry.value)) {
-      // Nothing needs it: that it cannot be had is no reason not to start.
+    const unneeded = option.status.is === "not-active" || context.tolerateRefused;
+    if (!result.ok && option.secret === true && unneeded && namesSource(entry.value)) {
+      // Nothing needs it: that it cannot be had is no reason not to start, nor to restore on the day after on another machine.
       warnings.push(about(entry, expected(option, entry, result.reason)));
+      // It is set, for whoever needs both of two keys; only its value is not known here.
+      if (context.tolerateRefused) entries.set(key, entry);
       continue;
     }
     if (!result.ok) {

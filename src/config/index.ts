@@ -8,7 +8,7 @@ export { parseIni, type IniDocument, type IniEntry, type IniOptions, type IniSec
 export { parseConfigurationKey, type ConfigurationKey } from "./key-name.ts";
 export { loadCliConfiguration, type LoadedClientConfiguration } from "./load-client.ts";
 export { loadConfiguration, readConfigurationFile, type ConfigurationSource, type LoadedConfiguration, type LoadOptions } from "./load.ts";
-export type { FileLocations } from "./locate-files.ts";
+export { locateFiles, type FileLocations } from "./locate-files.ts";
 export type { AnyOption, OptionStatus, OptionTable, ReloadClass } from "./option.ts";
 export {
   clientTable,
@@ -22,5 +22,6 @@ export {
 } from "./option-table.ts";
 export { formatProblem } from "./problem.ts";
 export { createConfigurationFile, editConfigurationFile } from "./save-file.ts";
+export { secretFilesOf } from "./secret-files.ts";
 export { shownText } from "./shown-value.ts";
 export type * from "./value-types.ts";

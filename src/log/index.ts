@@ -10,7 +10,7 @@ export { goesToJournal } from "./journal.ts";
 export type { Complain, LineFormat, LogSink } from "./log-sink.ts";
 export * from "./logger.ts";
 export { openLogSink, type LogSinkOptions } from "./open-log-sink.ts";
-export { redact, redacted, redactRecord, registerSecret } from "./redaction.ts";
+export { createRedactor, redact, redacted, redactRecord, registerSecret } from "./redaction.ts";
 export { isLogged } from "./severity.ts";
 export { strftime } from "./strftime.ts";
 export { createSyslogSink, type SyslogOptions } from "./syslog-sink.ts";

@@ -31,10 +31,15 @@ function spellings(secret: string): string[] {
   ];
 }
 
+/** Longest first, so that a secret within another one leaves no remainder of the longer behind. */
+const patternsOf = (secrets: Iterable<string>): readonly string[] =>
+  [...new Set([...secrets].flatMap(spellings))].toSorted((a, b) => b.length - a.length);
+
+/** Whether the text is one that can be taken out: long enough, and no half of a character. */
+const canBeTakenOut = (secret: string): boolean => secret.length >= shortestSecret && !/\p{Cs}/u.test(secret);
+
 function refresh(): void {
-  const all = new Set([...registrations.keys()].flatMap(spellings));
-  // Longest first, so that a secret within another one leaves no remainder of the longer behind.
-  patterns = [...all].toSorted((a, b) => b.length - a.length);
+  patterns = patternsOf(registrations.keys());
 }
 
 /**
@@ -42,7 +47,7 @@ function refresh(): void {
  * texts of fewer than four characters are not taken out.
  */
 export function registerSecret(secret: string): () => void {
-  if (secret.length < shortestSecret || /\p{Cs}/u.test(secret)) return () => undefined;
+  if (!canBeTakenOut(secret)) return () => undefined;
   registrations.set(secret, (registrations.get(secret) ?? 0) + 1);
   refresh();
   let registered = true;
@@ -60,15 +65,25 @@ export function registerSecret(secret: string): () => void {
 const passwordAssignment = /(\bpass(?:word|phrase)?\s*=\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&]+)/gi;
 const uriPassword = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]+:)[^\s@/]+(?=@)/gi;
 
-/** The text without the registered secrets and without passwords in the form of connection strings. */
-export function redact(text: string): string {
+function takeOut(text: string, secrets: readonly string[]): string {
   let clean = text;
-  for (const pattern of patterns) {
+  for (const pattern of secrets) {
     clean = clean.replaceAll(pattern, (found: string, at: number, text: string) =>
       isOwnWord(text, at, at + found.length) ? found : redacted,
     );
   }
-  return clean.replace(passwordAssignment, `$1${redacted}`).replace(uriPassword, `$1${redacted}`);
+  return clean;
+}
+
+/** The text without the registered secrets and without passwords in the form of connection strings. */
+export function redact(text: string): string {
+  return takeOut(text, patterns).replace(passwordAssignment, `$1${redacted}`).replace(uriPassword, `$1${redacted}`);
+}
+
+/** The same for these secrets besides the registered ones, which stay as they are: for a text that leaves the machine. */
+export function createRedactor(secrets: Iterable<string>): (text: string) => string {
+  const own = patternsOf([...secrets].filter(canBeTakenOut));
+  return (text) => redact(takeOut(text, own));
 }
 
 /** The same for every text of a line. */

@@ -36,6 +36,24 @@ export const daemonCommands = {
     description: "Send a test through every target of notifications",
     examples: ["notify test"],
   }),
+  diagnose: entry("diagnose", {
+    number: 1040,
+    available: true,
+    role: "admin",
+    long: true,
+    workflow: "diagnose",
+    flags: [
+      {
+        name: "output",
+        value: "file",
+        form: "path",
+        field: "Output",
+        description: "file of the bundle; moneta-diagnose-<time>.tar.gz in the present directory without it",
+      },
+    ],
+    description: "Write a support bundle: all that helps to find out what is wrong, without secrets",
+    examples: ["diagnose --output /srv/diagnose.tar.gz"],
+  }),
   "clear prometheus": entry("clear prometheus", {
     wireName: "clear",
     number: 10,

@@ -7,6 +7,7 @@ import type { MonetaError } from "../common/index.ts";
 import type { CommandSpec } from "./command-spec.ts";
 import { commandByNumber, commandTable } from "./command-table.ts";
 import type { CommandName } from "./command-table.ts";
+import { incompleteBundle } from "./diagnose-response.ts";
 import { managementErrors } from "./errors.ts";
 import { wireErrorNumber } from "./failure.ts";
 import { encodeJson, isDecimal, isJsonObject, parseJson } from "./json.ts";
@@ -227,6 +228,7 @@ export function buildResponse(raw: RawRequest | undefined, result: ResponseResul
         Server: typeof server === "string" ? server : null,
         ...refusedPlan(result.error),
         ...verifyFindings(result.error),
+        ...incompleteBundle(result.error),
         ServerVersion: protocolVersion,
       },
     };

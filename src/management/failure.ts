@@ -124,6 +124,7 @@ const numbers: Readonly<Record<CommandName, Numbers>> = {
   drill: { "no-server": 10_100, "no-backup": 10_101, "no-backups": 10_101, "no-space": 10_102, error: 10_103 },
   check: { "no-server": 10_500, error: 10_501 },
   "notify test": { error: 10_510 },
+  diagnose: { error: 10_520 },
   schedule: { "no-server": 10_300, error: 10_301 },
   lineage: { "no-server": 10_400, offline: 10_401, network: 10_402, "unknown-action": 10_403, error: 10_404 },
   "key rotate": { "no-server": 11_000, error: 11_001 },

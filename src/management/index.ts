@@ -9,6 +9,7 @@ export { createRemoteManagement, type RemoteManagement, type RemoteSettings } fr
 export type * from "./command-spec.ts";
 export * from "./command-table.ts";
 export * from "./configuration-response.ts";
+export { bundleResponse, diagnosisResponse, readDiagnosis } from "./diagnose-response.ts";
 export * from "./document.ts";
 export * from "./drill-response.ts";
 export * from "./errors.ts";

@@ -1,4 +1,6 @@
 /** What the management commands work with. */
+import type { LoadedConfiguration } from "../config/index.ts";
+import type { BundlePart } from "../diagnose/index.ts";
 import type { RotatedKey } from "../repository/index.ts";
 import type { CatalogCache } from "./catalog-cache.ts";
 import type { Checks } from "./checks.ts";
@@ -10,6 +12,9 @@ import type { Reloads } from "./reloads.ts";
 import type { IntervalRun } from "./schedule-command.ts";
 import type { SupervisedServer } from "./server.ts";
 import type { StatusSources } from "./status.ts";
+
+/** Collects what only the daemon, or only its machine, has for a support bundle; without secrets. */
+export type Diagnosis = (servers: readonly SupervisedServer[], loaded: LoadedConfiguration, sources: StatusSources) => Promise<readonly BundlePart[]>;
 
 export interface HandlerContext {
   readonly servers: readonly SupervisedServer[];
@@ -33,6 +38,8 @@ export interface HandlerContext {
   readonly converter: Converter;
   readonly checks: Pick<Checks, "check">;
   readonly notifications: Pick<Notifications, "notifier">;
+  /** What a support bundle has of the daemon. */
+  readonly diagnosis: Diagnosis;
   /** Reads and changes the configuration; throws as long as the daemon starts. */
   readonly reloads: () => Reloads;
   /** `clear prometheus`. */

@@ -23,6 +23,7 @@ import { handleConfGet, handleConfLs, handleConfReload, handleConfSet } from "./
 import { supervisorErrors } from "./errors.ts";
 import { handleCheck, handleNotifyTest } from "./check-commands.ts";
 import { aborted, CANCEL_ANSWER_MS } from "./cancel-answer.ts";
+import { handleDiagnose } from "./diagnose-command.ts";
 import { handleFile, handleFileCancel, handleFileProgress } from "./file-commands.ts";
 import type { HandlerContext } from "./handler-context.ts";
 import { handleArchive, handleBackup, handleDelete, handleRestore, handleVerify } from "./job-commands.ts";
@@ -243,6 +244,7 @@ const daemonHandlers: Partial<Readonly<Record<CommandName, DaemonHandler>>> = {
   schedule: async (_session, { intervals, servers, sources }, request) =>
     handleSchedule(request, servers, intervals, sources.now()),
   "notify test": async (_session, context) => handleNotifyTest(context),
+  diagnose: async (_session, context) => handleDiagnose(context),
   compress: async (_session, context, request) => handleFile("compress", request, context),
   decompress: async (_session, context, request) => handleFile("decompress", request, context),
   encrypt: async (_session, context, request) => handleFile("encrypt", request, context),

@@ -12,6 +12,7 @@ import { createProgram, type DaemonOptions } from "./options.ts";
 import { countLines, type CountingSink } from "./line-counts.ts";
 import { openLiveMasterKey } from "./live-master-key.ts";
 import { logPart, openSink } from "./log-part.ts";
+import { createRecentLines, rememberLines, type RecentLines } from "./recent-lines.ts";
 import { listenToSignals, stoppableFromTheStart, type Stoppable } from "./signals.ts";
 import { processTitle } from "./process-title.ts";
 import { startSupervisor, takeOwnership, type Ownership } from "./supervisor.ts";
@@ -73,6 +74,8 @@ interface Preparation {
   readonly sink: ReplaceableSink;
   /** The same, counted. */
   readonly lines: CountingSink;
+  /** And the last of them. */
+  readonly recent: RecentLines;
   readonly logger: AdjustableLogger;
   readonly hangUps: HangUps;
   readonly daemon: ReturnType<typeof stoppableFromTheStart>;
@@ -86,7 +89,8 @@ function prepare(main: MainOptions, notifier: ServiceNotifier): Preparation {
   const title = processTitle(main.updateProcessTitle, "supervisor");
   if (title !== undefined) process.title = title;
   const sink = createReplaceableSink(openSink(main));
-  const lines = countLines(sink);
+  const recent = createRecentLines();
+  const lines = countLines(rememberLines(sink, recent));
   const logger = createLogger(["supervisor"], main.logLevel, (record) => lines.write(record));
   if (!dumpsAreEmpty) logger.warn("core dumps hold passwords and keys on this system: keep them off, or to yourself");
   notifier.doing("starting");
@@ -102,7 +106,7 @@ function prepare(main: MainOptions, notifier: ServiceNotifier): Preparation {
   listen(daemon, sink, logger, hangUps);
   const ownership = takeOwnership(main, { clock: systemClock, logger });
   ownership.catch(() => undefined); // Heard of when the configuration turns out right.
-  return { sink, lines, logger, hangUps, daemon, ownership, notifier };
+  return { sink, lines, recent, logger, hangUps, daemon, ownership, notifier };
 }
 
 /** What speaks to the service manager, if there is one. */
@@ -161,7 +165,7 @@ async function serve(loaded: LoadedConfiguration, prepared: Preparation, options
 
 async function supervise(
   loaded: LoadedConfiguration,
-  { sink, lines, logger, daemon, ownership, hangUps, notifier }: Preparation,
+  { sink, lines, recent, logger, daemon, ownership, hangUps, notifier }: Preparation,
   options: DaemonOptions,
 ): Promise<number> {
   const { configuration, masterKey } = loaded;
@@ -179,6 +183,7 @@ async function supervise(
     version,
     logger,
     logSink: lines,
+    recentLines: () => recent.text(),
     clock: systemClock,
     notifier,
     pid: process.pid,

@@ -27,6 +27,8 @@ export interface MetricsEndpoint {
   prepare(main: MainOptions): Promise<PreparedEndpoint>;
   /** Puts the settings of a configuration in force: starts, stops, moves the listener, reads its TLS files again. */
   update(main: MainOptions): Promise<void>;
+  /** The metrics as they are at this moment, also where nothing listens; it is no scrape, and counts as none. */
+  text(): Promise<string>;
   /** Lets go of remembered answers. */
   forget(): void;
   close(all?: boolean): void;
@@ -130,6 +132,7 @@ export function createMetricsEndpoint(options: MetricsOptions): MetricsEndpoint 
   return {
     prepare,
     update: async (main) => (await prepare(main)).commit(),
+    text: async () => Buffer.concat(await renderer.render(owners, factsNow, "text")).toString("utf8"),
     forget,
     close(all) {
       watching?.stop();

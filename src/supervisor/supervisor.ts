@@ -21,6 +21,8 @@ import { createChecks, type Checks } from "./checks.ts";
 import { createConverter, type Converter } from "./converter.ts";
 import { supervisorErrors } from "./errors.ts";
 import { firstLook } from "./first-look.ts";
+import { createDiagnosis } from "./diagnose-command.ts";
+import type { Diagnosis } from "./handler-context.ts";
 import { createHandler } from "./handlers.ts";
 import { createNagiosListener, nagiosPart } from "./nagios-listener.ts";
 import type { CountingSink } from "./line-counts.ts";
@@ -56,6 +58,8 @@ export interface SupervisorOptions extends CoreOptions {
   readonly logSink: CountingSink;
   /** Whom a service manager hears. */
   readonly notifier: ServiceNotifier;
+  /** The last lines of the log. */
+  readonly recentLines: () => string;
 }
 
 /** The repository is ours. */
@@ -194,6 +198,16 @@ async function startOwned(
     checks,
     notifications,
     converter,
+    diagnosis: createDiagnosis({
+      storage,
+      version: options.version,
+      pid: options.pid,
+      listProcesses: () => processesOf(core, options.pid),
+      metrics: () => metrics.text(),
+      recentLines: options.recentLines,
+      path: options.environment["PATH"] ?? "",
+      signal: stopping.signal,
+    }),
     stopping: stopping.signal,
     shutdown: daemon.stop,
     reloads: () => {
@@ -317,6 +331,7 @@ interface Surroundings {
   readonly checks: Checks;
   readonly notifications: Notifications;
   readonly converter: Converter;
+  readonly diagnosis: Diagnosis;
   readonly stopping: AbortSignal;
   readonly shutdown: (reason: string) => void;
   /** Throws as long as the daemon starts. */
@@ -349,7 +364,7 @@ function statusSources(
 function operatorHandler(
   options: SupervisorOptions,
   core: Core,
-  { checks, clearMetrics, commands, converter, notifications, reloads, shutdown, sources, stopping }: Surroundings,
+  { checks, clearMetrics, commands, converter, diagnosis, notifications, reloads, shutdown, sources, stopping }: Surroundings,
 ): ManagementHandler {
   const { clock } = options;
   const { servers, jobs, catalog } = core;
@@ -369,6 +384,7 @@ function operatorHandler(
       converter,
       checks,
       notifications,
+      diagnosis,
       reloads,
       shutdown,
       clearMetrics,

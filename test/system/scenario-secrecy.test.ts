@@ -1,14 +1,18 @@
 /**
  * J01: whatever the umask, nobody else can read or change what the programs write, and files with secrets that
  * others can read are refused. J02: neither the password of a server nor the master pass phrase shows up in the list
- * of processes, in core dumps, in logs of the most talkative level, in answers, in messages of failure, or in the repository.
+ * of processes, in core dumps, in support bundles, in logs of the most talkative level, in answers, in messages of failure, or in the repository.
  */
-import { chmodSync, lstatSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, copyFileSync, lstatSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createAuthority } from "../support/certificates.ts";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
+import { freePort } from "../support/free-port.ts";
 import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
 import { run } from "../support/processes.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { giveToUnprivileged } from "../support/unprivileged-user.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { ask, childrenTitled, serverStatus } from "./daemon-observation.ts";
@@ -19,6 +23,14 @@ const password = `Zürich "4" 'x' \\ #1; =%s $(id) \u{1F511}`;
 const passphrase = "a master key for tests";
 /** Files that the test itself wrote. */
 const ours = ["etc/pgmoneta.conf", "etc/pgmoneta_cli.conf"];
+
+/** Secrets of the configuration: of an address, of a file, of the environment. */
+const hookWord = "T0815-wEbHoOk-4711";
+const fileSecret = "S3cretOfAFile-4712";
+const environmentSecret = "S3cretOfTheEnvironment-4713";
+/** Of a login of remote management. */
+const adminPassword = "pass word of the admin 4714";
+let privateKey: string;
 
 let cluster: Cluster;
 let daemon: Daemon;
@@ -32,9 +44,28 @@ beforeAll(async () => {
     hba: ["local all postgres trust", "local replication all scram-sha-256", "local all all scram-sha-256"],
   });
   umask = process.umask(0);
+  const { certFile, keyFile } = createAuthority().issue({ commonName: "localhost", alternativeNames: ["DNS:localhost"] });
+  const place = temporaryDirectory({ prefix: "msec" }).path;
+  const [slackFile, ownKey, ownCertificate] = ["slack", "key", "crt"].map((name) => join(place, name)) as [string, string, string];
+  writeFileSync(slackFile, `http://127.0.0.1:9/${fileSecret}\n`, { mode: 0o600 });
+  copyFileSync(keyFile, ownKey);
+  copyFileSync(certFile, ownCertificate);
+  giveToUnprivileged(place);
+  privateKey = readFileSync(keyFile, "utf8");
   daemon = await createDaemon({
     servers: [{ name: "primary", cluster, password, settings: { max_rate: 4_000_000 } }],
-    settings: { log_level: "trace", encryption: "aes", compression: "gzip" },
+    settings: {
+      log_level: "trace",
+      encryption: "aes",
+      compression: "gzip",
+      notify_webhook: `http://127.0.0.1:9/services/${hookWord}`,
+      notify_webhook_token: "env:MONETA_TEST_TOKEN",
+      notify_slack: `file:${slackFile}`,
+      metrics: await freePort(),
+      metrics_cert_file: ownCertificate,
+      metrics_key_file: ownKey,
+    },
+    env: { MONETA_TEST_TOKEN: environmentSecret },
   });
   await daemon.waitUntilStreaming("primary");
 });
@@ -244,5 +275,66 @@ describe("passwords and pass phrases", () => {
       expect([program, args.at(-1), status]).not.toEqual([program, args.at(-1), 0]);
       expect([program, args, betrays(Buffer.from(stdout + stderr))]).toEqual([program, args, false]);
     }
+  });
+});
+
+describe("a support bundle", () => {
+  /** What `tar` finds in it, and everything that `gzip` makes of it. */
+  async function unpack(path: string): Promise<{ readonly names: readonly string[]; readonly bytes: Buffer; readonly readme: string }> {
+    const list = await run("tar", ["-tzf", path]);
+    expect([list.status, list.stderr]).toEqual([0, ""]);
+    const names = list.stdout.trim().split("\n");
+    const readme = await run("tar", ["-xzOf", path, names.find((name) => name.endsWith("/README")) ?? ""]);
+    const bytes = execFileSync("gzip", ["-dc", path], { maxBuffer: 256 * 1024 * 1024 });
+    return { names: names.map((name) => name.slice(name.indexOf("/") + 1)).filter((name) => name !== "" && !name.endsWith("/")), bytes, readme: readme.stdout };
+  }
+
+  const keyLines = (): string[] =>
+    [privateKey, readFileSync(join(daemon.home, ".pgmoneta/master.key"), "utf8")].flatMap((text) => text.split("\n").filter((line) => line.length >= 16 && !line.startsWith("-----")));
+  const found = (bytes: Buffer): string[] =>
+    [...[password, passphrase, hookWord, fileSecret, environmentSecret, adminPassword].flatMap(spellings), ...keyLines().map((line) => Buffer.from(line))]
+      .filter((secret) => bytes.includes(secret))
+      .map(String);
+
+  it("has what helps, and neither a password nor a key, a token, or the address of a webhook", async () => {
+    const admins = await daemon.admin(["-f", join(daemon.configDir, "pgmoneta_admins.conf"), "-U", "boss", "-P", adminPassword, "user", "add"]);
+    expect([admins.status, await cli("conf", "reload")]).toEqual([0, 0]);
+    const path = join(daemon.root, "bundle.tar.gz");
+    const written = await daemon.cli(["diagnose", "--output", path], { format: "none" });
+    expect([written.status, written.stderr]).toEqual([0, ""]);
+    expect(lstatSync(path).mode & 0o777).toBe(0o600);
+    const { bytes, names, readme } = await unpack(path);
+    expect(names.toSorted()).toEqual(
+      [
+        "README",
+        "client.json",
+        ...["ping", "status", "configuration", "configuration-files", "schedule"].map((name) => `commands/${name}.json`),
+        ...["check", "progress", "backups", "lineage"].map((name) => `servers/primary/${name}.json`),
+        ...["process.json", "children.json", "metrics.txt", "recent.log"].map((name) => `daemon/${name}`),
+        ...["system.json", "limits.txt", "room.json", "programs.txt"].map((name) => `machine/${name}`),
+        ...["backup.info.txt", "wal.json", "jobs.json", "schedule.json"].map((name) => `repository/primary/${name}`),
+      ].toSorted(),
+    );
+    expect(readme).toContain("It is complete.");
+    for (const name of names.filter((each) => each !== "README")) expect(readme).toContain(`  ${name}\n`);
+    // It is about this daemon: lines of its log, a child, a metric, the newest backup, where secrets come from.
+    for (const words of ["is ready", `"kind": "receiver"`, "moneta_", "LABEL=", "env:MONETA_TEST_TOKEN", `"notify_webhook": "***"`]) expect([words, bytes.includes(words)]).toEqual([words, true]);
+    expect(found(bytes)).toEqual([]);
+    expect(await cli("diagnose", "--output", path)).toBe(22);
+  });
+
+  it("is made without a daemon too, and says what it lacks then", async () => {
+    await daemon.stop();
+    const path = join(daemon.root, "offline.tar.gz");
+    expect(await cli("diagnose", "--output", path)).toBe(3);
+    const written = await daemon.cli(["--offline", "-D", daemon.configDir, "diagnose", "--output", path], { format: "none" });
+    expect(written.status).toBe(9);
+    expect(written.stderr.replaceAll(/\s+/g, " ")).toContain("log/moneta.log: the log goes to standard output");
+    const { bytes, names, readme } = await unpack(path);
+    expect(names).toEqual(expect.arrayContaining(["configuration.json", "machine/room.json", "repository/primary/backup.info.txt", "servers/primary/backups.json"]));
+    expect(readme).toContain("It is INCOMPLETE: 1 of");
+    expect(readme).toContain("expected the environment variable MONETA_TEST_TOKEN to be set");
+    expect(bytes.includes("LABEL=")).toBe(true);
+    expect(found(bytes)).toEqual([]);
   });
 });

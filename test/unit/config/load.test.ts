@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { MonetaError } from "../../../src/common/index.ts";
 import {
+  describeConfiguration,
   formatProblem,
   loadConfiguration,
   type LoadedConfiguration,
@@ -384,6 +385,18 @@ describe("the environment", () => {
       purpose: "offline",
     });
     expect(configuration.main.encryption).toBe("aes-256-gcm");
+  });
+
+  test("offline a secret that cannot be had is none that is needed, and its key counts as set", async () => {
+    const text = file("notify_webhook = env:NOT_HERE\nnotify_webhook_token = file:/not/there");
+    const loaded = await load(text, { purpose: "offline" });
+    expect(loaded.configuration.main.notifyWebhook).toBeUndefined();
+    expect(warningsOf(loaded)).toEqual([
+      expect.stringMatching(/^pgmoneta\.conf:5: notify_webhook: expected the environment variable NOT_HERE to be set$/),
+      expect.stringMatching(/^pgmoneta\.conf:6: notify_webhook_token: expected the file "\/not\/there"/),
+    ]);
+    expect(describeConfiguration(loaded.source).main["notify_webhook"]?.text).toBe("env:NOT_HERE");
+    expect(await refusal(text)).toHaveLength(2);
   });
 });
 

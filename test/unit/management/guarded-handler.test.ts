@@ -28,7 +28,7 @@ const allowed: Readonly<Record<Role, readonly CommandName[]>> = {
   operator: ["backup", "restore", "verify", "retain", "annotate", "mode", "cancel", "drill", "archive", "notify test", "conf ls", "conf get", "s3 restore"],
   admin: [
     ...(["delete", "expunge", "retention", "key rotate", "lineage", "compress", "decompress", "encrypt", "decrypt", "shutdown"] as const),
-    ...(["conf reload", "conf set", "clear prometheus"] as const),
+    ...(["conf reload", "conf set", "clear prometheus", "diagnose"] as const),
   ],
 };
 
