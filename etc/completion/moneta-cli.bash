@@ -31,7 +31,7 @@ _moneta_cli() {
       continue
     fi
     case $word in
-      -c|--config|-D|--directory|-h|--host|-p|--port|-U|--user|-P|--password|--password-file|--tls-mode|--tls-ca|--tls-cert|--tls-key|-L|--logfile|-F|--format|-C|--compress|-E|--encrypt|-s|--sort|--tablespace-map|--tablespace-map-all|--file|--file) before=$word ;;
+      -c|--config|-D|--directory|-h|--host|-p|--port|-U|--user|-P|--password|--password-file|--tls-mode|--tls-ca|--tls-cert|--tls-key|-L|--logfile|-F|--format|-C|--compress|-E|--encrypt|-s|--sort|--tablespace-map|--tablespace-map-all|--file|--file|--output) before=$word ;;
       -*) ;;
       *) given+=("$word") ;;
     esac
@@ -48,7 +48,7 @@ _moneta_cli() {
     -s|--sort) _moneta_cli_words 'asc desc'; return ;;
   esac
   case "${given[0]}" in
-    '') _moneta_cli_words 'backup list-backup info restore verify drill archive delete retain expunge annotate retention progress cancel mode check schedule key lineage compress decompress encrypt decrypt ping status notify clear shutdown conf wal-push' ;;
+    '') _moneta_cli_words 'backup list-backup info restore verify drill archive delete retain expunge annotate retention progress cancel mode check schedule key lineage compress decompress encrypt decrypt ping status notify diagnose clear shutdown conf wal-push' ;;
     key) [[ ${#given[@]} -eq 1 ]] && _moneta_cli_words 'rotate' ;;
     status) [[ ${#given[@]} -eq 1 ]] && _moneta_cli_words 'details' ;;
     notify) [[ ${#given[@]} -eq 1 ]] && _moneta_cli_words 'test' ;;
@@ -85,6 +85,7 @@ _moneta_cli() {
     'status') depth=1; flags=''; ;;
     'status details') depth=2; flags=''; ;;
     'notify test') depth=2; flags=''; ;;
+    'diagnose') depth=1; flags='--output'; ;;
     'clear prometheus') depth=2; flags=''; ;;
     'shutdown') depth=1; flags=''; ;;
     'conf reload') depth=2; flags=''; ;;

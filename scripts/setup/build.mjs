@@ -56,6 +56,9 @@ export async function ensureTestPrograms(root) {
   return complaints;
 }
 
+/** Packages that are not built into the programs: those with native code, and what few runs load. */
+export const packagesBeside = ["@mongodb-js/*", "@node-rs/*", "lz4-napi", "bzip2-wasm", "compressjs", "nodemailer"];
+
 /** Node's modules know no code of V8's, so programs are scripts. */
 const programOptions = (entries) => ({
   entryPoints: entries,
@@ -66,7 +69,7 @@ const programOptions = (entries) => ({
   format: "cjs",
   supported: { "dynamic-import": false },
   // An operator can replace those that hold native code; the rest is small and would be found and opened at each start.
-  external: ["@mongodb-js/*", "@node-rs/*", "lz4-napi", "bzip2-wasm", "compressjs", "nodemailer"],
+  external: packagesBeside,
   define: { "import.meta.url": "moduleAddress" },
   plugins: [lateBuiltins],
 });
