@@ -272,12 +272,18 @@ it("backups are taken and drilled by themselves (F03), and one that is not taken
   expect(proof.report.times.recoverMs).toBeGreaterThan(0);
   const key = join(dirname(proof.path), `signer-${proof.report.signer}.pem`);
   expect(await runOrFail("openssl", ["pkeyutl", "-verify", "-pubin", "-inkey", key, "-rawin", "-in", proof.path, "-sigfile", `${proof.path}.sig`])).toContain("Verified Successfully");
-  await waitFor("nothing of the drills is left", async () => (await readdir(workspace)).length === 0 && runningThere().length === 0);
+  const idle = async (command: string): Promise<boolean> => (await ask(daemon, "progress", "primary", command))["Job"] === null;
+  await waitFor("no drill runs any more", () => idle("drill"), { seen: () => daemon.log().slice(-2000) });
+  expect([await readdir(workspace), runningThere()]).toEqual([[], []]);
 
   await ask(daemon, "mode", "primary", "offline");
   // One that was under way waits for its last WAL, which does not come any more.
-  await daemon.cli(["cancel", "primary"]);
-  await waitFor("one was skipped", async () => (await scheduleOf("backup"))?.Skipped?.Reason.includes("offline") === true);
+  await waitFor("none is under way", async () => {
+    if (await idle("backup")) return true;
+    await daemon.cli(["cancel", "primary"]);
+    return false;
+  });
+  await waitFor("one was skipped", async () => (await scheduleOf("backup"))?.Skipped?.Reason.includes("offline") === true, { seen: () => daemon.log().slice(-3000) });
   // Two seconds without a backup are twice the distance of the schedule.
   await waitFor("the alarm", async () => (await problems()).includes("BACKUP_OVERDUE"));
   expect(daemon.log()).toContain("is skipped: server primary is offline");
