@@ -40,11 +40,11 @@ export default defineConfig({
     setupFiles: ["test/support/setup.ts"],
     pool: "forks",
     // More than there are cores, because servers wait for timers and disks; no more than the memory bears.
-    maxWorkers: Math.min(8, availableParallelism() + 3),
+    maxWorkers: Math.min(8, availableParallelism() + 2),
     sequence: { sequencer: RealServersFirst },
     // Long enough for a machine that is busy with other things: these end what hangs, and say nothing else.
-    testTimeout: 240_000,
-    hookTimeout: 240_000,
+    testTimeout: 400_000,
+    hookTimeout: 400_000,
     teardownTimeout: 20_000,
     projects: [
       { extends: true, test: { name: "own process", include: [all], exclude: [...elsewhere, "test/unit/**"] } },

@@ -2,7 +2,7 @@
  * The master key and messages sealed with it, as pgmoneta 0.22 does it, so that users files, admins files and
  * encrypted management frames are exchangeable.
  */
-import { createCipheriv, createDecipheriv, pbkdf2, pbkdf2Sync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, pbkdf2, pbkdf2Sync, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
 import { type Cipher, type EncryptionMode, keyLength, NONCE_LENGTH, TAG_LENGTH } from "./cipher.ts";
 import { encryptionErrors } from "./errors.ts";
@@ -52,7 +52,23 @@ export function sameMasterKey(one: MasterKey, other: MasterKey): boolean {
  * Key material from the passphrase and the 16-byte salt of `master.key`: PBKDF2-HMAC-SHA256 (RFC 8018),
  * 600,000 iterations, 64 bytes.
  */
-export async function deriveMasterKey(passphrase: Buffer | string, salt: Buffer): Promise<MasterKey> {
+export function deriveMasterKey(passphrase: Buffer | string, salt: Buffer): Promise<MasterKey> {
+  const name = createHash("sha256").update(salt).update(passphrase).digest("hex");
+  const known = derived.get(name);
+  // The latest stands last.
+  derived.delete(name);
+  const key = known ?? derive(passphrase, salt);
+  derived.set(name, key);
+  key.catch(() => derived.delete(name));
+  if (derived.size > mostDerived) for (const oldest of derived.keys()) if (derived.delete(oldest)) break;
+  return key;
+}
+
+/** Files are read again and again, to see whether a key was rotated; as long as they hold the same, it is derived once. */
+const derived = new Map<string, Promise<MasterKey>>();
+const mostDerived = 8;
+
+async function derive(passphrase: Buffer | string, salt: Buffer): Promise<MasterKey> {
   return { material: await promisify(pbkdf2)(passphrase, salt, ITERATIONS, MATERIAL_LENGTH, "sha256") };
 }
 

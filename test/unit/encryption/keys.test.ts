@@ -47,6 +47,12 @@ describe("the master key", () => {
   });
 });
 
+test("the same files read again give the same key without deriving it again", async () => {
+  const key = deriveMasterKey("correct horse battery staple", salt);
+  expect(deriveMasterKey(Buffer.from("correct horse battery staple"), Buffer.from(salt))).toBe(key);
+  expect(await key).toBe(await deriveMasterKey("correct horse battery staple", salt));
+});
+
 describe.each(ciphers)("messages with %s", (mode) => {
   test("are the same whether they were sealed and opened at once or in pieces", () => {
     fc.assert(

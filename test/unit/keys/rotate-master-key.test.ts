@@ -8,9 +8,8 @@ import { syncBuiltinESMExports } from "node:module";
 import { createHash } from "node:crypto";
 import { copyFile, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openMessage, sealMessage, unwrapDataKey, type DataKey, type MasterKey } from "../../../src/encryption/index.ts";
-import type * as MasterKeys from "../../../src/encryption/master-key.ts";
 import { prepareMasterKeyRotation, type MasterKeyRotation, type RotatedMasterKey } from "../../../src/keys/index.ts";
 import { openDataKeys, readAllDataKeys, writeSecondCopyNote } from "../../../src/repository/index.ts";
 import { openLocalStorage } from "../../../src/storage/index.ts";
@@ -29,14 +28,6 @@ import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { withoutSyncs } from "../../support/without-syncs.ts";
 
 withoutSyncs();
-
-// Deriving a key takes a fifth of a second, and there are hundreds of them: a digest does for what is tried here.
-vi.mock("../../../src/encryption/master-key.ts", async (original) => ({
-  ...(await original<typeof MasterKeys>()),
-  deriveMasterKey: async (passphrase: Buffer | string, salt: Buffer): Promise<MasterKey> => ({
-    material: createHash("sha512").update(passphrase).update(salt).digest(),
-  }),
-}));
 
 const servers = ["one", "two"] as const;
 let root = "";
