@@ -19,6 +19,7 @@ section{margin-top:1.8rem}
 .reason{overflow-wrap:anywhere}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.8rem}
 .tiles div{border:1px solid var(--line);border-radius:8px;padding:.8rem 1rem}
+.verdict strong{white-space:nowrap}
 .tiles p{margin:0;color:var(--soft);font-size:.85rem}.tiles strong{font-size:1.15rem}
 .bar{display:flex;gap:2px;height:1.1rem;border-radius:6px;overflow:hidden}
 .bar span{flex-basis:4px}
