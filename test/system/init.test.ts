@@ -1,5 +1,5 @@
 /** `moneta-admin init` of the built program: from nothing to a proven backup, again, and everything that stands in its way. */
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -64,7 +64,7 @@ async function storedPassword(): Promise<string> {
 }
 
 beforeAll(async () => {
-  const ask = ["repl", "boss", "known", "dba"].flatMap((role) => [`host all ${role} 127.0.0.1/32 scram-sha-256`, `host replication ${role} 127.0.0.1/32 scram-sha-256`]);
+  const ask = ["repl", "boss", "known", "changed", "dba"].flatMap((role) => [`host all ${role} 127.0.0.1/32 scram-sha-256`, `host replication ${role} 127.0.0.1/32 scram-sha-256`]);
   cluster = await createCluster({
     hba: [...ask, "host replication locked 127.0.0.1/32 reject"],
     // What is sent as a statement shows in the log of the server.
@@ -209,6 +209,28 @@ describe("from nothing", () => {
   });
 });
 
+requires("postgres-17").it("without PostgreSQL's programs of that major every byte is read back, and it says that this is less", async () => {
+  const server = await createCluster({ major: 17 });
+  const at = newHome();
+  const words = ["-D", join(at, "etc")];
+  // The embedded servers of the tests lie in no usual place.
+  const env = { ...environment(at), PATH: `${resolve(import.meta.dirname, "../../bin")}:${process.env["PATH"] ?? ""}` };
+  registerResource({ name: "the daemon of a server of 17", release: async () => void (await run(program("moneta-cli"), [...words, "shutdown"], { env, unprivileged: true })), abandon: () => undefined });
+  const done = await run(program("moneta-admin"), [...words, "init", "--host", server.socketDir, "--port", String(server.port), "--yes"], { env, unprivileged: true });
+  expect(said(done)).toMatch(/status 0$/);
+  expect(done.stdout).toContain("summarize_wal is off, which full backups do not need");
+  expect(done.stdout).toContain("  ok    the connection is a socket of this machine");
+  const proven = existsSync("/usr/lib/postgresql/17/bin/postgres");
+  expect(done.stdout).toContain(proven ? "and the backup is proven" : "primary is backed up, and the backup is verified");
+  if (!proven) {
+    expect(done.stdout).toMatch(/there is no PostgreSQL 17 on this machine[^]*Reading every stored byte of it back instead[^]*verified: every stored byte of \d{14} is right/);
+    expect(done.stdout).toMatch(/No server was started on\s+it: that is a drill/);
+    expect(done.stdout).not.toMatch(/proven: PostgreSQL runs/);
+    expect(readFileSync(join(at, "etc/pgmoneta.conf"), "utf8")).not.toMatch(/^drill =/m);
+  }
+  await server.destroy();
+});
+
 describe("a role that others made", () => {
   it("keeps its password, which has to be told and is tried before it is stored", async () => {
     const at = newHome();
@@ -225,6 +247,35 @@ describe("a role that others made", () => {
     expect(done.stdout).toContain("Not started, as you asked.");
     expect(await cluster.value("SELECT rolreplication FROM pg_roles WHERE rolname = 'known'")).toBe("t");
     expect(existsSync(join(at, "run/.s.pgmoneta"))).toBe(false);
+  });
+
+  it("whose password was changed behind our back is told, and gets a new one only when that is asked for", async () => {
+    const at = newHome();
+    const words = ["--replication-role", "changed", "--slot", "changed", "--no-start"];
+    expect((await init(words, { home: at })).status).toBe(0);
+    const before = readFileSync(join(at, "etc/pgmoneta_users.conf"), "utf8");
+    await cluster.sql("ALTER ROLE changed PASSWORD 'another one'");
+    const told = await init(words, { home: at });
+    expect(said(told)).toMatch(/the password of changed that is stored here is not the one that the server has[^]*--reset-password[^]*status 114$/);
+    expect(readFileSync(join(at, "etc/pgmoneta_users.conf"), "utf8")).toBe(before);
+    expect(said(await init([...words, "--reset-password"], { home: at }))).toMatch(/ALTER ROLE "changed" WITH PASSWORD '…';[^]*status 0$/);
+    // Nobody can open what a key that is gone has sealed.
+    renameSync(join(at, ".pgmoneta/master.key"), join(at, "away"));
+    expect(said(await init(words, { home: at }))).toMatch(/has passwords \(changed\), but the master key \S+ that opens them is not there[^]*status 110$/);
+    expect(existsSync(join(at, ".pgmoneta/master.key"))).toBe(false);
+  });
+
+  it("cannot be made by everybody: what the server said is told, and a superuser goes on from there", async () => {
+    const at = newHome();
+    await cluster.sql("CREATE ROLE maker LOGIN CREATEROLE");
+    await cluster.sql("CREATE ROLE rds_superuser");
+    const words = ["--replication-role", "late", "--slot", "late", "--no-start"];
+    const refused = await init(words, { home: at, user: "maker" });
+    expect(said(refused)).toMatch(/the statements for the role were refused: .*superuser.*this is a managed server \(rds_superuser\)[^]*status 114$/);
+    expect(refused.stdout).toMatch(/By now there is:\n[^]*the master key [^]*the password of late in/);
+    await cluster.sql("DROP ROLE rds_superuser");
+    expect(await cluster.value("SELECT count(*) FROM pg_roles WHERE rolname = 'late'")).toBe("0");
+    expect(said(await init(words, { home: at }))).toMatch(/status 0$/);
   });
 
   it("that pg_hba.conf does not let in is told with the lines for it, and what exists by then", async () => {

@@ -123,7 +123,8 @@ export async function runJob(place: DaemonPlace, surroundings: InitSurroundings,
   const run = (): Promise<ProgramEnd> => runProgram({ name: "moneta-cli", words: all, atTerminal: interactive }, place, surroundings);
   const { status, stdout, stderr } = await (interactive ? leaveInterruptionsTo(run) : run());
   const [command = "", server = ""] = words;
-  if (status === interruptedStatus) {
+  // One that was hit before it listened ended without a word.
+  if (status === interruptedStatus || surroundings.signal.aborted) {
     throw adminErrors.initInterrupted(`interrupted; moneta-cli progress ${server} says whether the ${command} still runs`, { server });
   }
   const answer = answerIn(stdout);
