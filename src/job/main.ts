@@ -42,6 +42,7 @@ import { drillBackup } from "./drill.ts";
 import { refreshStandbys } from "./hot-standby.ts";
 import type { JobEnvironment } from "./job.ts";
 import { changeLineage } from "./lineage.ts";
+import { createProgressCount } from "./progress-count.ts";
 import { restoreBackup } from "./restore.ts";
 import { applyRetention, previewRetention } from "./retention.ts";
 import { verifyBackup } from "./verify.ts";
@@ -121,7 +122,7 @@ async function run(start: JobStart): Promise<void> {
       clock: systemClock,
       logger,
       signal,
-      progress: (update) => record.set(update),
+      progress: createProgressCount(systemClock, (update) => record.set(update)),
       serverState: () => reader.server(0),
       serverConfiguration: () => reader.serverConfiguration(0),
       onServerChange: (listener) => listen(serverListeners, listener),

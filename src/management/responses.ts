@@ -222,11 +222,15 @@ const seconds = (ms: number): JsonObject => {
   return { string_value: `${whole}s`, value: whole };
 };
 
-/** Whole per cent, never above 100 and never 100 before the last byte. */
+/** Whole per cent, rounded down, never above 100. */
 export function percentage(done: number | bigint, total: number | bigint): number {
   if (BigInt(total) <= 0n) return 0;
   return Math.min(100, Number((BigInt(done) * 100n) / BigInt(total)));
 }
+
+/** The total of a base backup that streams is the server's estimate, and the cluster may have grown since: 100 only when it has come whole. */
+const percentageOf = ({ phase, doneBytes, totalBytes }: JobSummary): number =>
+  Math.min(phase === "base backup" ? 99 : 100, percentage(doneBytes, totalBytes));
 
 /** Ours: what pgmoneta does not say about a job. */
 const jobExtras = (job: JobSummary): JsonObject =>
@@ -248,7 +252,7 @@ export const jobProgress = (job: JobSummary): JsonObject => ({
   Done: job.doneBytes,
   Total: job.totalBytes,
   Elapsed: Math.floor(job.elapsedMs / 1000),
-  Percentage: percentage(job.doneBytes, job.totalBytes),
+  Percentage: percentageOf(job),
   Remaining: seconds(job.remainingMs ?? 0),
   ...(job.remainingMs === undefined ? {} : { RemainingKnown: true }),
   ...jobExtras(job),

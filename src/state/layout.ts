@@ -7,7 +7,7 @@ import { CELL_SIZE, field, type FieldTable, type RecordOf } from "./field.ts";
 import { recordCells } from "./record.ts";
 
 /** Raised with every change of the tables below; a test holds the version and the tables together. */
-export const LAYOUT_VERSION = 5n;
+export const LAYOUT_VERSION = 6n;
 /** "MONETAST" read as a number: a buffer that does not begin with it is not a state segment. */
 export const LAYOUT_MAGIC = 0x5453_4154_454e_4f4dn;
 
@@ -146,6 +146,8 @@ export const jobFields = {
   bytesDone: field.count,
   /** 0 = not known yet. */
   bytesTotal: field.count,
+  /** When the bytes that are done began to be counted, milliseconds since 1970; 0 = none is done yet. */
+  countedFrom: field.count,
   /** When it began to run, milliseconds since 1970. */
   started: field.count,
   ended: field.count,
@@ -176,7 +178,7 @@ export const receiverOwns = [
 ] as const satisfies readonly (keyof typeof serverFields)[];
 
 /** What the process of a job knows of its own record. */
-export const jobOwns = ["phase", "bytesDone", "bytesTotal"] as const satisfies readonly (keyof typeof jobFields)[];
+export const jobOwns = ["phase", "bytesDone", "bytesTotal", "countedFrom"] as const satisfies readonly (keyof typeof jobFields)[];
 
 export type LiveConfiguration = RecordOf<typeof configurationFields>;
 export type ServerConfiguration = RecordOf<typeof serverConfigurationFields>;

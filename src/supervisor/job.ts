@@ -117,6 +117,7 @@ export function createJob(
     phase: "",
     bytesDone: 0,
     bytesTotal: 0,
+    countedFrom: 0,
     started: 0,
     ended: 0,
   });

@@ -210,6 +210,7 @@ export function jobSummary(job: Job, sources: StatusSources): JobSummary {
   const done = state?.bytesDone ?? 0;
   const total = state?.bytesTotal ?? 0;
   const elapsedMs = Math.max(0, sources.now() - (job.started ?? job.submitted));
+  const countedMs = (state?.countedFrom ?? 0) === 0 ? elapsedMs : Math.max(0, sources.now() - (state?.countedFrom ?? 0));
   const waitsFor = sources.blockers(job)[0];
   const place = sources.placeInLine(job);
   const reason = reasonOf(job, state?.phase ?? "", waitsFor);
@@ -222,7 +223,7 @@ export function jobSummary(job: Job, sources: StatusSources): JobSummary {
     doneBytes: done,
     totalBytes: total,
     elapsedMs,
-    ...paceOf(done, total, elapsedMs),
+    ...paceOf(done, total, countedMs),
     ...(reason === undefined ? {} : { reason }),
     ...(place === undefined ? {} : { place }),
   };

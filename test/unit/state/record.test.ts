@@ -163,9 +163,9 @@ describe("the layout", () => {
       bytes: planSegment({ servers: 2, jobs: 3 }).bytes,
       hash: hash.toString(16),
     }).toEqual({
-      version: 5n,
-      bytes: 1280,
-      hash: "d02bb5dfe3b55777",
+      version: 6n,
+      bytes: 1304,
+      hash: "20f2e19b5d788ba0",
     });
   });
 
