@@ -1,4 +1,4 @@
-/** Who may do what, and what is written down of it. */
+/** Who may do what, and what is written down of it: J04, and of J07 that no viewer and no operator deletes. */
 import { describe, expect, it } from "vitest";
 import { roleAllows, roles, type Role } from "../../../src/auth/index.ts";
 import {
@@ -51,6 +51,23 @@ describe("roles", () => {
       else await expect(answer).rejects.toMatchObject({ code: "ROLE_INSUFFICIENT", exit: 15 });
       expect(asked).toBe(may ? 1 : 0);
       expect(audit.text() === "").toBe(may && least === "viewer");
+    }
+  });
+
+  it("never lets a viewer or an operator remove a backup, or what keeps one, whatever the request says besides (J07)", async () => {
+    for (const command of ["delete", "expunge", "retention", "lineage", "conf set"] as const) {
+      for (const role of ["viewer", "operator"] as const) {
+        for (const Force of [true, false]) {
+          const request = requestOf(command, { Server: "primary", Backup: "20261120090136", Force, Cascade: Force, ...(command === "lineage" ? { Action: "accept" } : {}) });
+          let asked = false;
+          const guarded = guardHandler(() => {
+            asked = true;
+            return Promise.resolve({ status: true, response: null });
+          }, collectLines().logger);
+          await expect(guarded(request, sessionOf(login(role)))).rejects.toMatchObject({ code: "ROLE_INSUFFICIENT" });
+          expect(asked).toBe(false);
+        }
+      }
     }
   });
 

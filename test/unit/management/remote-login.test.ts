@@ -1,10 +1,14 @@
-/** Logins of remote management in clear text: who gets in, what a stranger learns, what a hostile client can do. */
+/**
+ * Logins of remote management in clear text: who gets in, what a stranger learns, what a hostile client can do; J04 over the
+ * socket (who may what and the lines about it by themselves: guarded-handler.test.ts).
+ */
 import type { AddressInfo, Server, Socket } from "node:net";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { buildRequest, encodeDocument, encodeFrame, sendRequest } from "../../../src/management/index.ts";
+import { buildRequest, commandNames, commandTable, encodeDocument, encodeFrame, leastRole, sendRequest, type CommandName } from "../../../src/management/index.ts";
 import { createLoginDelays } from "../../../src/management/login-delays.ts";
+import { roleAllows, roleNamed } from "../../../src/auth/index.ts";
 import { systemClock } from "../../../src/common/index.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { passwords, startRemote, type RemoteDaemon } from "./remote-harness.ts";
@@ -98,7 +102,19 @@ describe("a login", () => {
     await expect(daemon.ask("ping", daemon.address("alice", passwords.alice))).resolves.toMatchObject({ outcome: { status: true } });
   });
 
-  it("that was recorded cannot be played again", async () => {
+  it("is guessed no quicker over many connections at once: of thirty, what is looked at is what one after the other would be (J04)", async () => {
+    const before = daemon.text().length;
+    const tried = await Promise.allSettled(Array.from({ length: 30 }, (_, at) => daemon.ask("ping", daemon.address("alice", `guess ${at}`))));
+    const codes = tried.map((one) => (one.status === "rejected" ? (one.reason as { code: string }).code : "in"));
+    expect(codes.filter((code) => code === "REMOTE_LOGIN_REFUSED")).toHaveLength(3);
+    expect(codes.filter((code) => code === "REMOTE_LOGIN_DELAYED")).toHaveLength(27);
+    // Not even the right one is, meanwhile; and the log has who was guessed for and from where.
+    await expect(daemon.ask("ping", daemon.address("alice", passwords.alice))).rejects.toMatchObject({ code: "REMOTE_LOGIN_DELAYED" });
+    expect(daemon.text().slice(before)).toMatch(/the login of "alice" is refused, from 127\.0\.0\.1:/);
+    expect(daemon.text()).not.toContain("guess ");
+  });
+
+  it("that was recorded cannot be played again (J04)", async () => {
     const first = await daemon.connect();
     const recorded = await logInAsPgmoneta(first, "alice", passwords.alice);
     first.destroy();
@@ -106,6 +122,50 @@ describe("a login", () => {
     const said = untilClosed(socket);
     for (const bytes of recorded) socket.write(bytes);
     expect(await said).toMatch(/C08P01/);
+  });
+});
+
+describe("of all commands (J04)", () => {
+  /** A request that is acceptable in itself: what must be said is said. */
+  const fieldsOf = (command: CommandName): Record<string, string> => {
+    const choices = commandTable[command].arguments.flatMap(({ field, choices: [first] = [] }) => (first === undefined ? [] : [[field, first] as const]));
+    const texts = Object.entries(commandTable[command].fields).flatMap(([name, type]) => (type === "text" ? [[name, "x"] as const] : []));
+    return Object.fromEntries([...texts, ...choices.filter(([field]) => commandTable[command].fields[field] === "text")]);
+  };
+  const frameOf = (command: CommandName): Promise<Buffer> =>
+    encodeFrame(encodeDocument(buildRequest(command, fieldsOf(command), { output: "raw", compression: 0, encryption: 0, now: 0 })), { compression: "none", encryption: "none" }, undefined);
+
+  it.each([["alice", "admin"], ["olga", "operator"], ["vera", "viewer"]] as const)("%s, %s, gets those of the role, and no other", async (user, role) => {
+    for (const command of commandNames) {
+      const least = leastRole(command, fieldsOf(command));
+      const seen = daemon.asked.length;
+      const written = daemon.audit.text();
+      const { outcome } = await daemon.ask(command, daemon.address(user, passwords[user]), fieldsOf(command));
+      if (!commandTable[command].available) {
+        // Nobody can have it, whoever they are, and it never comes to the question of the role.
+        expect([command, daemon.asked.length, outcome.status ? "" : outcome.code]).toEqual([command, seen, "COMMAND_NOT_AVAILABLE"]);
+        continue;
+      }
+      const may = roleAllows(roleNamed(role) ?? "viewer", least);
+      expect([command, daemon.asked.slice(seen).map((one) => one.command)]).toEqual([command, may ? [command] : []]);
+      expect([command, outcome.status, outcome.status ? undefined : outcome.code]).toEqual([command, may, may ? undefined : "ROLE_INSUFFICIENT"]);
+      const line = daemon.audit.text().slice(written.length);
+      if (may && least === "viewer") expect([command, line]).toEqual([command, ""]);
+      else expect([command, line]).toEqual([command, expect.stringMatching(`${user} \\(${role}\\) from 127\\.0\\.0\\.1:\\d+: ${command}.*: ${may ? "done" : "refused or failed with ROLE_INSUFFICIENT"} `) as string]);
+    }
+  });
+
+  it.each(commandNames)("%s is not heard without a login: at once, in place of the password, or behind a wrong one", async (command) => {
+    const seen = daemon.asked.length;
+    const frame = await frameOf(command);
+    for (const bytes of [frame, Buffer.concat([start("alice"), frame]), Buffer.concat([start("alice"), sasl("n,,n=,r=abcdefghijklmnopqrstuvwx"), frame])]) {
+      now += 3_600_000;
+      const socket = await daemon.connect();
+      const said = untilClosed(socket);
+      socket.end(bytes);
+      expect(await said).not.toContain("Outcome");
+    }
+    expect(daemon.asked).toHaveLength(seen);
   });
 });
 
