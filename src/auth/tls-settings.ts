@@ -15,6 +15,8 @@ export interface TlsSettings {
   readonly mode: TlsMode;
   /** PEM file of the authorities that may have signed the server's certificate. */
   readonly caFile?: string;
+  /** PEM file of the certificates that they have revoked; once it has run out no server is trusted. */
+  readonly crlFile?: string;
   /** PEM files of our own certificate and key. */
   readonly certFile?: string;
   readonly keyFile?: string;
@@ -22,9 +24,12 @@ export interface TlsSettings {
 
 /** The mode that really holds: a CA makes it `verify-full`. Throws `TLS_SETTINGS` for contradictions. */
 export function effectiveTlsMode(settings: TlsSettings): TlsMode {
-  const { mode, caFile, certFile, keyFile } = settings;
+  const { mode, caFile, certFile, crlFile, keyFile } = settings;
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw authErrors.tlsSettings("a client certificate needs its key, and a key its certificate");
+  }
+  if (crlFile !== undefined && caFile === undefined) {
+    throw authErrors.tlsSettings("a list of revoked certificates is of no use without the authority that revoked them", { crlFile });
   }
   if (mode === "verify-full" && caFile === undefined) {
     throw authErrors.tlsSettings("verifying the server needs a file with its certificate authority");
@@ -53,9 +58,10 @@ export async function loadTlsOptions(settings: TlsSettings, host: string): Promi
 }
 
 async function loadContext(settings: TlsSettings): Promise<SecureContext> {
-  const { caFile, certFile, keyFile } = settings;
-  const [ca, cert, key] = await Promise.all([
+  const { caFile, certFile, crlFile, keyFile } = settings;
+  const [ca, crl, cert, key] = await Promise.all([
     readPem(caFile, "certificate authority"),
+    readPem(crlFile, "list of revoked certificates"),
     readPem(certFile, "client certificate"),
     readPem(keyFile, "client key"),
   ]);
@@ -66,11 +72,12 @@ async function loadContext(settings: TlsSettings): Promise<SecureContext> {
     return createSecureContext({
       minVersion: "TLSv1.2",
       ...(ca === undefined ? {} : { ca }),
+      ...(crl === undefined ? {} : { crl }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
     });
   } catch (error) {
-    const files = [caFile, certFile, keyFile].filter((path) => path !== undefined).join(", ");
+    const files = [caFile, crlFile, certFile, keyFile].filter((path) => path !== undefined).join(", ");
     throw authErrors.tlsSettings(`TLS files ${files} cannot be used together: ${messageOf(error)}`, {}, error);
   }
 }

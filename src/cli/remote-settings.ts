@@ -53,7 +53,7 @@ function ownFiles(home: string): Pick<TlsSettings, "caFile" | "certFile" | "keyF
  * `~/.pgmoneta/root.crt`, has the daemon's certificate and name checked.
  */
 export function chooseTls(options: GlobalOptions, client: LoadedClientConfiguration, home: string, host: string): TlsSettings {
-  const { tlsMode, tlsCaFile, tlsCertFile, tlsKeyFile } = client.options;
+  const { tlsMode, tlsCaFile, tlsCertFile, tlsCrlFile, tlsKeyFile } = client.options;
   const named = options.tlsMode === undefined ? tlsMode : modeNamed(options.tlsMode);
   const mode = named ?? (isLoopback(host) ? "prefer" : "require");
   if (mode === "disable") return { mode };
@@ -68,6 +68,7 @@ export function chooseTls(options: GlobalOptions, client: LoadedClientConfigurat
   return {
     mode,
     ...(caFile === undefined ? {} : { caFile }),
+    ...(tlsCrlFile === undefined ? {} : { crlFile: tlsCrlFile }),
     ...(pair.certFile === undefined ? {} : { certFile: pair.certFile }),
     ...(pair.keyFile === undefined ? {} : { keyFile: pair.keyFile }),
   };

@@ -106,10 +106,10 @@ function checkMetricsAuthority(file: string, checked: SectionUnderCheck): Config
 }
 
 /** A list of revoked certificates is one of an authority. */
-function checkRevocations(file: string, checked: SectionUnderCheck, prefix: string): ConfigProblem[] {
+function checkRevocations(file: string, checked: SectionUnderCheck, prefix: string, why = "no certificate is asked for"): ConfigProblem[] {
   const { values } = checked.compiled;
   if (values.get(`${prefix}_crl_file`) === undefined || values.get(`${prefix}_ca_file`) !== undefined) return [];
-  return [at(file, checked, `${prefix}_crl_file`, `expected ${prefix}_ca_file as well, because without it no certificate is asked for`)];
+  return [at(file, checked, `${prefix}_crl_file`, `expected ${prefix}_ca_file as well, because without it ${why}`)];
 }
 
 /** The text of a name that becomes a directory, a word of a command and a part of a key. */
@@ -132,7 +132,7 @@ export function checkServer(file: string, checked: SectionUnderCheck): Findings 
   if (name !== undefined)
     found.push({ file, line: section.line, section: section.name, key: undefined, message: name });
   if (compiled.entries.has("retention")) found.push(...checkRetention(file, checked));
-  found.push(...checkCertificatePair(file, checked, "tls"));
+  found.push(...checkCertificatePair(file, checked, "tls"), ...checkRevocations(file, checked, "tls", "nobody asks who the server is"));
   const mode = values.get("tls_mode") as TlsMode | undefined;
   if (values.get("tls_ca_file") !== undefined && mode !== undefined && mode !== "verify-full") {
     found.push(at(file, checked, "tls_mode", `expected verify-full, because tls_ca_file is set, found "${mode}"`));

@@ -126,6 +126,7 @@ export function checkMainEnvironment(file: string, checked: SectionUnderCheck, u
 export function checkServerEnvironment(file: string, checked: SectionUnderCheck, userId: number): ConfigProblem[] {
   const findings: readonly (readonly [key: string, message: string | undefined])[] = [
     "tls_ca_file",
+    "tls_crl_file",
     "tls_cert_file",
     "tls_key_file",
   ].map((key) => {

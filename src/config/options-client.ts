@@ -33,6 +33,12 @@ export const clientOptions = {
     expandsEnvironment: true,
     description: "The certificate authority of the daemon's certificate; without it ~/.pgmoneta/root.crt if it is there.",
   }),
+  tls_crl_file: optional(path, {
+    reload: "none",
+    ours: true,
+    expandsEnvironment: true,
+    description: "The revocation list (PEM) of the certificate authority: a daemon whose certificate is in it is not trusted, and none is once the list has run out.",
+  }),
   tls_cert_file: optional(path, {
     reload: "none",
     ours: true,

@@ -153,6 +153,13 @@ export const serverOptions = {
     description:
       "The certificate authority that the server is checked against; with it nothing is ever sent in clear text.",
   }),
+  tls_crl_file: optional(path, {
+    reload: "live",
+    ours: true,
+    expandsEnvironment: true,
+    description:
+      "The revocation list (PEM) of tls_ca_file: a server whose certificate is in it is not trusted, and none is once the list has run out. It is read at each connection.",
+  }),
   extra: optional(extraPaths, {
     reload: "live",
     description:

@@ -4,6 +4,7 @@ import { count, dictionary, flag, list, number, object, oneOf, optional, text, t
 export interface TlsSettings {
   readonly mode: "disable" | "prefer" | "require" | "verify-full";
   readonly caFile?: string;
+  readonly crlFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
 }
@@ -74,6 +75,7 @@ export interface Secrets {
 const tlsSettings = object<TlsSettings>({
   mode: oneOf("disable", "prefer", "require", "verify-full"),
   caFile: optional(text),
+  crlFile: optional(text),
   certFile: optional(text),
   keyFile: optional(text),
 });

@@ -76,6 +76,7 @@ export function serverSettings({ main }: Configuration, server: ServerOptions): 
       tls: present<TlsSettings>({
         mode: server.tlsMode,
         caFile: server.tlsCaFile,
+        crlFile: server.tlsCrlFile,
         certFile: server.tlsCertFile,
         keyFile: server.tlsKeyFile,
       }),

@@ -23,6 +23,8 @@ export interface Subject {
   readonly alternativeNames?: readonly string[];
   /** Days until it ends; negative: it has ended. Default 2. */
   readonly days?: number;
+  /** It begins only in 2090. */
+  readonly later?: true;
 }
 
 export interface KeyOptions {
@@ -56,7 +58,7 @@ export function createAuthority(options: KeyOptions = {}): Authority {
   return {
     certFile,
     keyFile,
-    issue({ commonName, alternativeNames = [], days = 2 }) {
+    issue({ commonName, alternativeNames = [], days = 2, later = false }) {
       const name = `cert${serial++}`;
       const key = newKey(name);
       const request = join(directory, `${name}.csr`);
@@ -64,6 +66,15 @@ export function createAuthority(options: KeyOptions = {}): Authority {
       const extensions = join(directory, `${name}.ext`);
       writeFileSync(extensions, alternativeNames.length === 0 ? "" : `subjectAltName=${alternativeNames.join(",")}\n`);
       openssl("req", "-new", "-key", key, `-${digest}`, "-subj", `/CN=${commonName}`, "-out", request);
+      if (later) {
+        writeFileSync(join(directory, "index.txt"), "");
+        writeFileSync(join(directory, "later.cnf"), `[ca]\ndefault_ca = own\n[own]\ndatabase = index.txt\nnew_certs_dir = .\nrand_serial = yes\npolicy = any\n[any]\ncommonName = supplied\n`);
+        openssl(
+          ...["ca", "-batch", "-notext", "-config", "later.cnf", "-cert", certFile, "-keyfile", keyFile, "-md", digest, "-in", request],
+          ...["-startdate", "20900101000000Z", "-enddate", "20910101000000Z", "-extfile", extensions, "-out", cert],
+        );
+        return { certFile: cert, keyFile: key };
+      }
       openssl(
         ...["x509", "-req", "-in", request, "-CA", certFile, "-CAkey", keyFile, "-set_serial", String(serial)],
         ...[`-${digest}`, "-days", String(days), "-extfile", extensions, "-out", cert],

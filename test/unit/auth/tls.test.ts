@@ -1,9 +1,15 @@
+/**
+ * The settings with which we connect in TLS, to PostgreSQL and to a daemon: J03 (whom we do not trust) and H08 (the reason is
+ * said, and once it is mended the next connection succeeds, with the same settings and without a restart).
+ */
 import { X509Certificate, createHash } from "node:crypto";
-import { chmodSync, readFileSync } from "node:fs";
+import { chmodSync, copyFileSync, readFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
-import { effectiveTlsMode, loadTlsOptions, tlsServerEndPoint } from "../../../src/auth/index.ts";
-import { createAuthority } from "../../support/certificates.ts";
+import { connect, createServer, type TlsOptions } from "node:tls";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { effectiveTlsMode, loadTlsOptions, tlsServerEndPoint, type TlsSettings } from "../../../src/auth/index.ts";
+import { createAuthority, type Authority, type Certificate } from "../../support/certificates.ts";
 import { requires } from "../../support/requires.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
@@ -21,6 +27,7 @@ describe("the TLS mode that holds", () => {
       { mode: "verify-full" },
       { mode: "require", certFile: "cert" },
       { mode: "require", keyFile: "key" },
+      { mode: "require", crlFile: "crl" },
     ] as const) {
       expect(() => effectiveTlsMode(settings)).toThrow(expect.objectContaining({ code: "TLS_SETTINGS" }));
     }
@@ -32,6 +39,90 @@ describe("the TLS mode that holds", () => {
       code: "TLS_SETTINGS",
       details: { path: caFile },
     });
+  });
+});
+
+requires("openssl").describe("a server that we connect to", () => {
+  let authority: Authority;
+  let own: Certificate;
+  const names = { commonName: "server", alternativeNames: ["DNS:localhost"] };
+  beforeAll(() => {
+    authority = createAuthority();
+    own = authority.issue(names);
+  });
+  const servers: ReturnType<typeof createServer>[] = [];
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close();
+  });
+
+  /** The port of a server with that certificate. */
+  async function serve({ certFile, keyFile }: Certificate, more: TlsOptions = {}): Promise<number> {
+    const server = createServer({ cert: readFileSync(certFile), key: readFileSync(keyFile), ...more }, (socket) => socket.end());
+    server.on("tlsClientError", () => undefined);
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return (server.address() as AddressInfo).port;
+  }
+  /** The version of TLS that came about; rejects as the connection does. */
+  async function speak(port: number, settings: TlsSettings, options: object = {}): Promise<string | null> {
+    const found = { ...(await loadTlsOptions(settings, "localhost")), ...options };
+    return new Promise((resolve, reject) => {
+      const socket = connect({ ...found, host: "127.0.0.1", port }, () => {
+        resolve(socket.getProtocol());
+        socket.destroy();
+      });
+      socket.on("error", reject);
+    });
+  }
+  const trusting = (more: Partial<TlsSettings> = {}): TlsSettings => ({ mode: "verify-full", caFile: authority.certFile, ...more });
+
+  test("is trusted with a certificate of the authority for the name that was configured", async () => {
+    expect(await speak(await serve(own), trusting())).toBe("TLSv1.3");
+  });
+
+  test.each<[string, () => Certificate, RegExp]>([
+    ["of another authority (J03)", () => createAuthority().issue(names), /unable to verify|unable to get local issuer|self-signed/],
+    ["for another name (J03)", () => authority.issue({ commonName: "localhost", alternativeNames: ["DNS:elsewhere"] }), /does not match certificate's altnames/],
+    ["that has expired (J03, H08)", () => authority.issue({ ...names, days: -1 }), /certificate has expired/],
+    ["that is valid only later, or our clock is behind (H08)", () => authority.issue({ ...names, later: true }), /certificate is not yet valid/],
+  ])("is not with one %s, says why, and is once it has another", async (_what, issue, reason) => {
+    const port = await serve(issue());
+    await expect(speak(port, trusting())).rejects.toThrow(reason);
+    // Nobody asked who it is.
+    await expect(speak(port, { mode: "require" })).resolves.toBe("TLSv1.3");
+    servers.at(-1)?.setSecureContext({ cert: readFileSync(own.certFile), key: readFileSync(own.keyFile) });
+    await expect(speak(port, trusting())).resolves.toBe("TLSv1.3");
+  });
+
+  test("is not once its certificate is revoked, and not with a list that has run out or is another authority's (J03)", async () => {
+    const other = authority.issue(names);
+    const [port, otherPort] = [await serve(own), await serve(other)];
+    const revoked = trusting({ crlFile: authority.revoke([own]) });
+    await expect(speak(port, revoked)).rejects.toThrow(/certificate revoked/);
+    await expect(speak(otherPort, revoked)).resolves.toBe("TLSv1.3");
+    await expect(speak(otherPort, trusting({ crlFile: authority.revoke([], true) }))).rejects.toThrow(/CRL has expired/);
+    await expect(speak(otherPort, trusting({ crlFile: createAuthority().revoke([]) }))).rejects.toThrow(/CRL/);
+    await expect(loadTlsOptions(trusting({ crlFile: own.keyFile }), "localhost")).rejects.toMatchObject({ code: "TLS_SETTINGS" });
+  });
+
+  test("of a rotated authority is trusted once its file is there, without a word to the program (H08)", async () => {
+    const next = createAuthority();
+    const caFile = join(temporaryDirectory().path, "ca.pem");
+    copyFileSync(authority.certFile, caFile);
+    const settings = trusting({ caFile });
+    const port = await serve(next.issue(names));
+    await expect(speak(port, settings)).rejects.toThrow(/unable to verify|unable to get local issuer|self-signed/);
+    copyFileSync(next.certFile, caFile);
+    await expect(speak(port, settings)).resolves.toBe("TLSv1.3");
+  });
+
+  test("that speaks TLS 1.1 at most is not spoken to, in any mode; 1.2 is (J03)", async () => {
+    const old = { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "ALL:@SECLEVEL=0" } as const;
+    const port = await serve(own, old);
+    // It is there, and speaks it with whoever wants to.
+    expect(await speak(port, { mode: "require" }, { secureContext: undefined, ...old })).toBe("TLSv1.1");
+    for (const settings of [trusting(), { mode: "require" }, { mode: "prefer" }] as const) await expect(speak(port, settings)).rejects.toThrow(/protocol/);
+    expect(await speak(await serve(own, { maxVersion: "TLSv1.2" }), trusting())).toBe("TLSv1.2");
   });
 });
 

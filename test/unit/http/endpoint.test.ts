@@ -1,4 +1,7 @@
-/** The listener with real sockets: what it answers, what it refuses, and that its settings can change while it runs. */
+/**
+ * The listener with real sockets: what it answers, what it refuses, and that its settings can change while it runs; J03 for metrics
+ * and health.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { request as httpRequest } from "node:http";
@@ -143,13 +146,15 @@ describe("the listener of metrics and health", () => {
     for (const socket of idle) socket.destroy();
   });
 
-  it("speaks TLS and nothing else with a certificate, and asks for one of the clients where an authority is named", async () => {
+  it("speaks TLS and nothing else with a certificate, and asks for one of the clients where an authority is named (J03)", async () => {
     const tls = { certFile: certificate.certFile, keyFile: certificate.keyFile, caFile: undefined };
     const { settings } = await start({ tls });
     const { port } = settings;
     expect(await ask(port, "/healthz", { secure: true, ca: ca(), servername: "localhost" })).toMatchObject({ status: 200 });
     expect(await raw(port, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")).not.toContain("HTTP/1.1 2");
     await expect(ask(port, "/healthz", { secure: true, ca: ca(), maxVersion: "TLSv1.1", minVersion: "TLSv1", ciphers: "DEFAULT@SECLEVEL=0" })).rejects.toThrow();
+    await expect(ask(port, "/healthz", { secure: true, ca: readFileSync(createAuthority().certFile), servername: "localhost" })).rejects.toThrow(/certificate/);
+    await expect(ask(port, "/healthz", { secure: true, ca: ca(), servername: "elsewhere" })).rejects.toThrow(/altnames/);
     expect(endpoint?.certificateExpires).toBeGreaterThan(Date.now());
 
     await endpoint?.update({ ...settings, tls: { ...tls, caFile: authority.certFile } });
@@ -158,6 +163,13 @@ describe("the listener of metrics and health", () => {
     const as = ({ certFile, keyFile }: Certificate) => ({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
     await expect(ask(port, "/healthz", { secure: true, ca: ca(), ...as(stranger) })).rejects.toThrow();
     expect(await ask(port, "/healthz", { secure: true, ca: ca(), ...as(client) })).toMatchObject({ status: 200 });
+    // Whoever's certificate was revoked is a stranger again, and with a list that has run out everybody is.
+    const other = authority.issue({ commonName: "prometheus" });
+    await endpoint?.update({ ...settings, tls: { ...tls, caFile: authority.certFile, crlFile: authority.revoke([other]) } });
+    await expect(ask(port, "/healthz", { secure: true, ca: ca(), ...as(other) })).rejects.toThrow();
+    expect(await ask(port, "/healthz", { secure: true, ca: ca(), ...as(client) })).toMatchObject({ status: 200 });
+    await endpoint?.update({ ...settings, tls: { ...tls, caFile: authority.certFile, crlFile: authority.revoke([], true) } });
+    await expect(ask(port, "/healthz", { secure: true, ca: ca(), ...as(client) })).rejects.toThrow();
   });
 
   it("cuts off a TLS client that begins no handshake, and one that ends it and asks nothing", async () => {
@@ -216,7 +228,7 @@ describe("the listener of metrics and health", () => {
     taken.close(true);
   });
 
-  it("takes a renewed certificate from the same files", async () => {
+  it("takes a renewed certificate from the same files, in place of one that has expired (J03, H08)", async () => {
     const directory = temporaryDirectory({ prefix: "mh" }).path;
     const files = { certFile: join(directory, "a.crt"), keyFile: join(directory, "a.key"), caFile: undefined };
     const put = ({ certFile, keyFile }: Certificate): void => {

@@ -1,4 +1,7 @@
-/** TLS of remote management, judged by openssl and by PostgreSQL's own client, and the listener while it is changed. */
+/**
+ * TLS of remote management, judged by openssl and by PostgreSQL's own client, and the listener while it is changed: J03, and H08
+ * for the client of remote management.
+ */
 import { spawn } from "node:child_process";
 import { chmodSync } from "node:fs";
 import { createServer } from "node:net";
@@ -36,7 +39,7 @@ requires("openssl").describe("remote management in TLS", () => {
     await expect(ask({ mode: "require" })).resolves.toMatchObject({ outcome: { status: true } });
   });
 
-  it("does not speak in clear text, and neither does a client that needs TLS", async () => {
+  it("does not speak in clear text, and neither does a client that needs TLS: no downgrade (J03)", async () => {
     await expect(ask({ mode: "disable" })).rejects.toMatchObject({ code: "REMOTE_CLEAR_TEXT_REFUSED", exit: 4 });
     const clear = await startRemote();
     await expect(clear.ask("ping", clear.address("alice", passwords.alice, { tls: { mode: "require" } }))).rejects.toMatchObject({
@@ -48,19 +51,24 @@ requires("openssl").describe("remote management in TLS", () => {
     await clear.close();
   });
 
-  it("is refused by our client when authority, name or time are wrong", async () => {
+  it("is refused by our client when authority, name or time are wrong, with the reason, and works again once they are right (J03, H08)", async () => {
     const other = createAuthority();
-    await expect(ask({ mode: "verify-full", caFile: other.certFile })).rejects.toMatchObject({ code: "REMOTE_TLS_FAILED" });
-    for (const subject of [{ commonName: "localhost", alternativeNames: ["DNS:elsewhere"] }, { commonName: "x", alternativeNames: ["DNS:localhost"], days: -1 }]) {
+    await expect(ask({ mode: "verify-full", caFile: other.certFile })).rejects.toMatchObject({ code: "REMOTE_TLS_FAILED", message: expect.stringMatching(/certificate/) as string });
+    for (const [subject, reason] of [
+      [{ commonName: "localhost", alternativeNames: ["DNS:elsewhere"] }, /does not match certificate's altnames/],
+      [{ commonName: "x", alternativeNames: ["DNS:localhost"], days: -1 }, /certificate has expired/],
+      [{ commonName: "x", alternativeNames: ["DNS:localhost"], later: true }, /certificate is not yet valid/],
+    ] as const) {
       await daemon.remote.update(daemon.settings({ tls: authority.issue(subject) }));
-      await expect(ask(verified())).rejects.toMatchObject({ code: "REMOTE_TLS_FAILED" });
+      await expect(ask(verified())).rejects.toMatchObject({ code: "REMOTE_TLS_FAILED", message: expect.stringMatching(reason) as string });
     }
+    await expect(ask(verified(), "alice", "nowhere.invalid")).rejects.toMatchObject({ message: expect.stringMatching(/nowhere\.invalid.*(ENOTFOUND|EAI_AGAIN)/) as string });
     expect(daemon.text()).toContain("the certificate of remote management has ended");
     await daemon.remote.update(daemon.settings());
     await expect(ask(verified())).resolves.toMatchObject({ outcome: { status: true } });
   });
 
-  it("speaks TLS 1.3, and 1.2 with what asks for it, and nothing older, says openssl", async () => {
+  it("speaks TLS 1.3, and 1.2 with what asks for it, and nothing older, says openssl (J03)", async () => {
     const trust = ["-CAfile", authority.certFile, "-verify_return_error"];
     expect(await openssl(...trust)).toMatch(/Protocol *: TLSv1\.3|New, TLSv1\.3[^]*Verify return code: 0/);
     const older = await openssl(...trust, "-tls1_2");
