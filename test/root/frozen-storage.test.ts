@@ -83,5 +83,5 @@ requires("root", "fsfreeze", "mkfs.ext4", "losetup", ...needsForImages()).descri
     expect(differences).toEqual([]);
     expect(complete).toBeGreaterThan(0);
     expect(await serverStatus(daemon, "hung")).toMatchObject({ Gaps: 0 });
-  }, 180_000);
+  });
 });

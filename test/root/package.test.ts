@@ -37,7 +37,7 @@ requires("root", "dpkg", "dpkg-deb", "unshare", "nsenter", ...needsForScratchRoo
     file = said.trim().split("\n").at(-1) ?? "";
     copyFileSync(join(project, "etc/container/entrypoint"), join(shared, "entrypoint"));
     root = await createScratchRoot(shared);
-  }, 240_000);
+  });
   afterAll(async () => root.end());
 
   const inRoot = (path: string): string => `/mnt/${path.split("/").at(-1) ?? ""}`;

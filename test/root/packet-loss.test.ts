@@ -70,7 +70,7 @@ requires("root", "unshare", "nsenter", "ip", "tc", ...needsForPacketLink()).desc
     await writeWal(cluster, 2);
     await received();
     await expectServersWal();
-  }, 180_000);
+  });
 
   it("one packet of twenty costs time and nothing else: WAL, a backup and its restore are whole", async () => {
     const before = link.lost();
@@ -91,5 +91,5 @@ requires("root", "unshare", "nsenter", "ip", "tc", ...needsForPacketLink()).desc
     await waitFor("it is promoted", async () => (await copy.value("SELECT pg_is_in_recovery()")) === "f", { seen: () => copy.log().slice(-2000) });
     expect(await markersIn(copy)).toEqual(rows.map(({ n }) => n));
     await copy.destroy();
-  }, 300_000);
+  });
 });

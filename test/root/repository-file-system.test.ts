@@ -99,7 +99,7 @@ requires("root", ...needsForMounts()).describe("the file system of the repositor
     expect(readdirSync(inRepository("primary", "backup"))).toEqual([]);
     await shell('rm "$1/filler"');
     await recovers();
-  }, 300_000);
+  });
 
   it("when it has no inodes left does the same, and says that it is the inodes", async () => {
     const use = (): Promise<unknown> => run("sh", ["-c", 'mkdir -p "$1/many"; cd "$1/many"; seq 5000 | xargs touch', "sh", daemon.baseDir], { unprivileged: true });
@@ -116,7 +116,7 @@ requires("root", ...needsForMounts()).describe("the file system of the repositor
     expect((await hasProblem("WAL_DISK_FULL")).Message).toMatch(/has no free inode \(of [0-9]+\)/);
     await shell('rm -r "$1/many"');
     await recovers();
-  }, 300_000);
+  });
 
   it("when it goes away while the daemon runs gets nothing written in its place, and is gone on with when it is back", async () => {
     const beneath = join(daemon.root, "beneath");
@@ -143,7 +143,7 @@ requires("root", ...needsForMounts()).describe("the file system of the repositor
     // What was given up before is kept again.
     expect(pieces()).toBe(16);
     await recovers();
-  }, 300_000);
+  });
 
   it("when it is read-only is named so, at a start as well, and is written again when it may be", async () => {
     const mount = over(mountReadOnly(daemon.baseDir));
@@ -172,5 +172,5 @@ requires("root", ...needsForMounts()).describe("the file system of the repositor
     expect(restore.status).not.toBe(0);
     expect(restore.json?.Outcome).toMatchObject({ Code: "RESTORE_NO_SPACE", Message: expect.stringMatching(/needs [0-9]+ bytes, ".*" has [0-9]+: [0-9]+ are missing/) as unknown });
     expect(readdirSync(target)).toEqual([]);
-  }, 300_000);
+  });
 });

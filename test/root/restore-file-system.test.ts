@@ -101,7 +101,7 @@ requires("root", ...needsForMounts()).describe("the file system that fills up", 
     await clear(target);
     await ask(daemon, "restore", ...options, "primary", "newest", "current", target);
     expect(existsSync(join(data, "global/pg_control"))).toBe(true);
-  }, 120_000);
+  });
 
   it("under its log does not hold the daemon up, and has every line when there is room again", async () => {
     await fill(logs);
@@ -118,5 +118,5 @@ requires("root", ...needsForMounts()).describe("the file system that fills up", 
     await ask(daemon, "mode", "primary", "offline");
     await waitFor("the log has what it missed", () => readFileSync(join(logs, "moneta.log"), "utf8").includes(`\n${line}\n`));
     await ask(daemon, "mode", "primary", "online");
-  }, 120_000);
+  });
 });

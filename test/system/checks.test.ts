@@ -50,7 +50,7 @@ beforeAll(async () => {
     },
   });
   await daemon.waitUntilStreaming("primary");
-}, 120_000);
+});
 afterAll(async () => {
   await daemon?.destroy();
   await cluster?.destroy();

@@ -80,7 +80,7 @@ beforeAll(async () => {
     settings: { receiver_timeout: "3s", receiver_status_interval: "1s" },
   });
   await daemon.waitUntilStreaming("primary");
-}, 300_000);
+});
 afterAll(async () => {
   await daemon?.destroy();
   await standby?.destroy();
@@ -108,7 +108,7 @@ describe("a backup of a standby", () => {
     } finally {
       signalPid(checkpointer, "SIGCONT");
     }
-  }, 300_000);
+  });
 });
 
 describe("a server with follow", () => {
@@ -126,7 +126,7 @@ describe("a server with follow", () => {
     const refused = await daemon.cli(["backup", "replica"], { format: "raw" });
     expect(refused.status).toBe(6);
     expect(refused.stdout + refused.stderr).toContain("SERVER_FOLLOWS");
-  }, 120_000);
+  });
 
   it("takes over at the failover with all that the followed one does not have", async () => {
     await waitFor("the standby has it all", async () => (await standby.value("SELECT count(*) FROM marker")) === "20");
@@ -142,7 +142,7 @@ describe("a server with follow", () => {
     expect(await serverStatus(daemon, "replica")).toMatchObject({ Gaps: 0 });
     // What it has goes on from what the other one has, to the last row, on the new timeline.
     expect((await storedOf("replica")).some(({ name }) => name.startsWith("00000002"))).toBe(true);
-  }, 180_000);
+  });
 
   it("hands back when the followed one is there again and has caught up, and takes over once more without a gap", async () => {
     // Made anew of the server that is the primary now, at the address of the old one.
@@ -165,5 +165,5 @@ describe("a server with follow", () => {
     await receivedBy("replica", standby);
     expect(await serverStatus(daemon, "replica")).toMatchObject({ Gaps: 0 });
     expect(daemon.log()).not.toMatch(/replica.* is missing: /);
-  }, 240_000);
+  });
 });

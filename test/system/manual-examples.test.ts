@@ -41,7 +41,7 @@ beforeAll(async () => {
   });
   await daemon.waitUntilStreaming("primary");
   await insertMarkers(cluster, 1, 5);
-}, 120_000);
+});
 afterAll(async () => {
   await daemon?.destroy();
   await cluster?.destroy();
@@ -99,7 +99,7 @@ describeHere("the examples of the manual", () => {
     compare(example, await daemon.cli(typed(line), { format: "none" }));
     if (example.command !== "cancel") return;
     for (const { example: ended, finished } of running.splice(0)) compare(ended, await finished);
-  }, 120_000);
+  });
 });
 
 describe("the manual", () => {

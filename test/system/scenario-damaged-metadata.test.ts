@@ -137,7 +137,7 @@ it("metadata of backups that is empty, missing, changed or from a later version:
     }
     await everyCommandAnswers(...labels);
   });
-}, 400_000);
+});
 
 describe("what is known of a server is made anew, and backups and WAL go on, when its files are", () => {
   it.each([
@@ -157,5 +157,5 @@ describe("what is known of a server is made anew, and backups and WAL go on, whe
         Object.values((await serverStatus(daemon, "primary"))["Problems"] as Readonly<Record<string, unknown>> | undefined ?? {});
       await waitFor("nothing is complained of any longer", async () => (await problems()).length === 0, { seen: () => daemon.log().slice(-1500) });
     });
-  }, 400_000);
+  });
 });

@@ -290,7 +290,7 @@ requires("pg_verifybackup", "pg_waldump", "zstd", "sha256sum").describe("kill -9
     // The oldest replays everything; the newest has its WAL fetched as PostgreSQL asks for it.
     for (const backup of ["oldest", "newest"]) await expectEveryRow(backup, backup === "oldest", true);
     expect(rows.length).toBeGreaterThan(instantsDone * 3);
-  }, 300_000);
+  });
 });
 
 /** A position of `info`, whose halves stand in two fields. */

@@ -31,7 +31,7 @@ beforeAll(async () => {
   giveToUnprivileged(cluster.dataDir);
   daemon = await createDaemon({ servers: [{ name: server, cluster, user: role, slot }] });
   await daemon.waitUntilStreaming(server);
-}, 240_000);
+});
 afterAll(async () => {
   await daemon.destroy();
   await cluster.destroy();

@@ -38,7 +38,7 @@ beforeAll(async () => {
   load.rest(20);
   untouched = await walsender(one, "moneta_one");
   written = readFileSync(daemon.configFile, "utf8");
-}, 120_000);
+});
 afterAll(async () => {
   await load?.stop();
   await daemon?.destroy();
@@ -121,7 +121,7 @@ describe("servers", () => {
     write(written.replace("max_rate = 4000000\n", ""));
     await ask(daemon, "conf", "reload");
     expect(await ask(daemon, "backup", "one")).toMatchObject({ Valid: 1, Compression: 0x11 });
-  }, 120_000);
+  });
 
   it("whose connection is different connect anew, and nobody else does", async () => {
     const before = await walsender(two, "moneta_two");
@@ -156,7 +156,7 @@ describe("servers", () => {
     await daemon.waitUntilStreaming("two");
     expect(await serverStatus(daemon, "two")).toMatchObject({ NumberOfBackups: 2, Gaps: 0 });
     expect(await walsender(one, "moneta_one")).toBe(untouched);
-  }, 120_000);
+  });
 });
 
 describe("what is wrong", () => {
@@ -321,5 +321,5 @@ describe("a crash while a key is saved", () => {
     await ask(daemon, "conf", "set", "--save", "server.two.max_rate", "9000000");
     expect(readFileSync(daemon.configFile, "utf8")).toContain("max_rate = 9000000");
     await daemon.waitUntilStreaming("two");
-  }, 120_000);
+  });
 });

@@ -126,7 +126,7 @@ tools.it("files of awkward sizes and with every byte in their names come back by
   await start({ compression: "zstd", encryption: "aes-256-gcm" });
   const { peaks } = await roundTrip("odd files", ["odd"]);
   expect(Math.max(...peaks)).toBeLessThan(mostResident);
-}, 300_000);
+});
 
 tools.it("a name that tar has no room for is refused by the server, and the backup says which", async () => {
   cluster = await createCluster();
@@ -138,7 +138,7 @@ tools.it("a name that tar has no room for is refused by the server, and the back
   expect(refused.status).not.toBe(0);
   expect(refused.stderr).toContain(name);
   await waitFor("nothing is left", () => readdirSync(join(daemon.baseDir, "primary", "backup")).length === 0);
-}, 300_000);
+});
 
 if (long.has("files")) {
   it("files of 1 GiB, a byte less, and above 8 GiB, uncompressed: offsets beyond 32 bits wherever there are any", async () => {

@@ -34,7 +34,7 @@ beforeAll(async () => {
   daemon = await createDaemon({ servers: [{ name: "primary", cluster }], settings: { compression: "zstd" } });
   await daemon.waitUntilStreaming("primary");
   label = String((await ask(daemon, "backup", "primary"))["Backup"]);
-}, 120_000);
+});
 afterAll(async () => {
   await daemon.destroy();
   await cluster.destroy();

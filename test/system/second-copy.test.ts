@@ -120,7 +120,7 @@ describe("a second copy of the WAL", () => {
     expect(await readdir(shipping)).toEqual([]);
     await rename(join(daemon.root, "unmounted"), join(shipping, "primary"));
     await inBoth(name);
-  }, 120_000);
+  });
 
   it("does not take over what is damaged in the first, and says so", async () => {
     await daemon.stop();

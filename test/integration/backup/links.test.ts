@@ -171,5 +171,5 @@ describe("files that did not change", () => {
     expect(alone.info.own?.shared).toBeUndefined();
     await house.close();
     await cluster.destroy();
-  }, 120_000);
+  });
 });

@@ -118,4 +118,4 @@ it("a standby whose replay stands still is backed up, and everything that its pr
   await checkIndexes(restored);
   await restored.destroy();
   await primary.destroy();
-}, 300_000);
+});

@@ -59,4 +59,4 @@ it("an idle server's segments are small in every form, and every moment within t
   const { n = 0, time = "" } = markers[5] ?? {};
   expect(await rowsOf(rig, { backup: taken.label, position: `time=${time},inclusive=off` })).toEqual(Array.from({ length: n - 1 }, (_, index) => index + 1));
   expect(await rowsOf(rig, { backup: taken.label })).toEqual([1, ...markers.map(({ n }) => n)]);
-}, 300_000);
+});

@@ -80,7 +80,7 @@ beforeAll(async () => {
   const wal = join(source.dataDir, "pg_wal");
   for (const name of readdirSync(wal)) if (/^[0-9A-F]{24}$/.test(name) && name < current) copyFileSync(join(wal, name), join(received, name));
   await source.stop();
-}, 180_000);
+});
 afterAll(async () => {
   await cluster?.destroy();
 });
@@ -150,7 +150,7 @@ describe("a chain of incremental backups that pgmoneta took", () => {
     // The last one compressed, below.
     expect(await stateAfter(root, { backup: labels[1], position: "immediate" })).toEqual(states.get(labels[1]));
     expect(await stateAfter(root, { backup: "newest" })).toEqual(end);
-  }, 240_000);
+  });
 
   it("compressed and encrypted as well, and every byte of it is verified", async () => {
     const root = await lay({ compression: "zstd", encryption: "aes-256-gcm" });
@@ -175,7 +175,7 @@ describe("a chain of incremental backups that pgmoneta took", () => {
       () => undefined,
     );
     expect(sizes).toEqual([]);
-  }, 240_000);
+  });
 
   it("is refused, and found faulty, when one of the backups that it rests on is damaged, gone, or another one", async () => {
     const root = await lay({ compression: "none", encryption: "none" });
@@ -205,5 +205,5 @@ describe("a chain of incremental backups that pgmoneta took", () => {
     await layBackup(other, "primary", { ...full, start: middle.start }, { compression: "none", encryption: "none", masterKey: master });
     renameSync(join(other, "primary/backup", labels[0]), join(home, labels[0]));
     await expect(attempt()).rejects.toMatchObject({ code: "BACKUP_DAMAGED", message: expect.stringContaining("was taken from a backup that begins at") as string });
-  }, 240_000);
+  });
 });

@@ -72,4 +72,4 @@ it("the segment that a killed server ended early leads on to the timeline of its
   await proxy.close();
   await standby.destroy();
   await primary.destroy();
-}, 300_000);
+});

@@ -34,7 +34,7 @@ beforeAll(async () => {
   newer = await rig.backup(sealed);
   await rig.archive(sealed);
   await rig.stopReceiver();
-}, 400_000);
+});
 
 async function newMasterKey(): Promise<string> {
   const home = join(temporaryDirectory().path, "keys");

@@ -46,7 +46,7 @@ beforeAll(async () => {
   spoilt = await rig.backup({ compression: "zstd" });
   sharing = await rig.backup({ compression: "zstd" }, { link: true });
   await rig.stopReceiver();
-}, 120_000);
+});
 afterAll(() => source.destroy());
 
 function spoil(path: string, block: number): void {
@@ -233,7 +233,7 @@ describe("D10: random corruptions", () => {
     expect(problems).toEqual([]);
     expect(answers.no).toBeGreaterThan(rounds / 3);
     expect(answers.yes).toBeGreaterThan(0);
-  }, 240_000);
+  });
 
   async function restores(backup: string): Promise<{ readonly answer: "yes" | "no"; readonly said: string }> {
     const directory = temporaryDirectory({ prefix: "mver", unprivileged: true });
