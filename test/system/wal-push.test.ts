@@ -134,9 +134,12 @@ describe("archive_command beside the stream", () => {
 
 describe("archive_command instead of the stream", () => {
   it("brings WAL while the server is offline and while there is no daemon at all, and it is restored", async () => {
+    const partials = async (): Promise<string[]> => (await readdir(wal())).filter((name) => name.endsWith(".partial"));
+    await cluster.sql("SELECT pg_logical_emit_message(true, 'begins', 'the segment')");
+    await waitFor("the beginning of the segment is received", async () => (await partials()).length === 1);
     await ask(daemon, "mode", "primary", "offline");
     await insertMarkers(cluster, 21, 30);
-    const begun = (await readdir(wal())).filter((name) => name.endsWith(".partial"));
+    const begun = await partials();
     expect(begun).toHaveLength(1);
     const first = await finishSegment();
     expect(begun).toEqual([`${first}.partial`]);
