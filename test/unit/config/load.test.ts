@@ -243,6 +243,13 @@ describe("keys that belong together", () => {
       ]);
     }
   });
+  test("a revocation list and the authority whose it is", async () => {
+    await writeFile(join(root, "crl.pem"), "");
+    expect(await refusal(file(`tls_crl_file = ${root}/crl.pem`))).toEqual([
+      "pgmoneta.conf:5: tls_crl_file: expected tls_ca_file as well, because without it no certificate is asked for",
+    ]);
+    expect((await load(file(`tls_crl_file = ${root}/crl.pem\ntls_ca_file = ${root}/crl.pem`))).configuration.main.tlsCrlFile).toBe(`${root}/crl.pem`);
+  });
   test("a certificate and its key, the key private", async () => {
     await writeFile(join(root, "c.crt"), "");
     await writeFile(join(root, "c.key"), "", { mode: 0o600 });

@@ -264,6 +264,9 @@ describe("the file of jobs without an outcome", () => {
     const { storage, write } = slowDisk();
     const { clock, jobs, processes } = setUp(8, undefined, storage);
     const [first, other] = [jobs.submit("primary", backup), jobs.submit("other", backup)];
+    // Nor does WAL wait for what is being written of other jobs.
+    const housekeeping = jobs.submit("primary", { command: "archive-wal" });
+    expect(processes.length).toBe(1);
     first.cancel("an operator cancelled it");
     jobs.kill();
     expect([first.state, other.state]).toEqual(["cancelled", "cancelled"]);
@@ -271,7 +274,7 @@ describe("the file of jobs without an outcome", () => {
     await clock.advance(5000);
     expect(await first.done).toMatchObject({ state: "cancelled", error: { code: "JOB_CANCELLED" } });
     await write();
-    expect([processes.length, jobs.active("primary")]).toEqual([0, []]);
+    expect([processes.length, housekeeping.state, jobs.active("primary")]).toEqual([1, "died", []]);
   });
 
   it("that cannot be written keeps nothing from being done, and housekeeping does not wait for it", async () => {
