@@ -8,15 +8,18 @@ const field = (text) => text.trimEnd().split(/\r?\n/).map((line) => (line.trim()
 
 const firstHolder = (text) => /^.*copyright \(c\).*$/im.exec(text ?? "")?.[0].replace(/^\W*copyright \(c\)\s*/i, "").trim();
 
-/** In the machine-readable form, version 1.0. A package without a licence text of its own has that of the one it belongs to. */
+/** In the machine-readable form, version 1.0. */
 export function copyrightFile(root) {
   const own = readFileSync(join(root, "LICENSE"), "utf8");
   const packages = packagesUsed(root).map((path) => ({ path, ...licenceOf(root, path) }));
-  const textOf = ({ license, text }) => text ?? packages.find((other) => other.license === license && other.text !== undefined)?.text;
+  // Debian has the text of this one, and wants it read there.
+  const apache = "On Debian systems the text of the Apache License, version 2.0, is in\n/usr/share/common-licenses/Apache-2.0.";
+  /** A licence without its text has that of another package under it, with the holder in its place. */
+  const borrowed = (license, holder) => packages.find((other) => other.license === license && other.text !== undefined)?.text.replace(/^.*copyright \(c\).*$/im, `Copyright (c) ${holder}`);
   const stanzas = packages.map((one) => {
-    const text = textOf(one);
-    if (text === undefined) throw new Error(`${one.name} has no licence text, and no other package has its licence ${one.license}`);
     const holder = firstHolder(one.text) ?? one.author ?? `the authors of ${one.name}`;
+    const text = one.license === "Apache-2.0" ? apache : (one.text ?? borrowed(one.license, holder));
+    if (text === undefined) throw new Error(`${one.name} has no licence text, and no other package has its licence ${one.license}`);
     // Each by itself: texts under one short name differ in their holders.
     const name = `${one.license.replace(/ /g, "-")}~${one.name.replace(/[@/]/g, "-").replace(/^-/, "")}`;
     return [`Files: usr/lib/moneta/${one.path}/*`, `Copyright: ${holder}`, `License: ${name}`, field(text), `Comment: ${one.name} ${one.version}; it may be built into usr/lib/moneta/dist instead.`].join("\n");

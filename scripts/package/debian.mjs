@@ -34,7 +34,7 @@ export function controlFile({ version, maintainer, installedKilobytes }) {
     `Maintainer: ${maintainer}`,
     `Installed-Size: ${installedKilobytes}`,
     // The C library of the native packages is older than any Debian that has this Node; util-linux and bsdutils are essential.
-    "Depends: nodejs (>= 20.19), libc6 (>= 2.28), libgcc-s1, adduser | systemd | systemd-standalone-sysusers",
+    "Depends: nodejs (>= 20.19), libc6 (>= 2.28), libgcc-s1, adduser",
     "Recommends: postgresql-client-15 | postgresql-client-16 | postgresql-client-17 | postgresql-client, zstd, lz4",
     "Suggests: postgresql, prometheus",
     // Both would be the daemon of /etc/pgmoneta, and bring its manual page.

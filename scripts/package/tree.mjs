@@ -29,7 +29,7 @@ function builtFiles(root) {
 }
 
 /** Not wanted where nothing is compiled. */
-const isForDevelopers = (path) => /\.(d\.[cm]?ts|map|ts)$/.test(path) || /\/(test|tests|__tests__|\.github)$/.test(path);
+const isForDevelopers = (path) => /\.(d\.[cm]?ts|map|ts|npmignore)$/.test(path) || /\/(test|tests|__tests__|\.github)$/.test(path);
 
 /**
  * @param {string} root  of the project, built

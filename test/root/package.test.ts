@@ -155,7 +155,7 @@ requires("root", "dpkg", "dpkg-deb", "unshare", "nsenter", ...needsForScratchRoo
     // In the place of systemd, which does not run here: what is asked of it is written down.
     await root.ok("sh", "-c", `mkdir -p /run/systemd/system && for p in systemctl deb-systemd-invoke; do printf '#!/bin/sh\\necho "$(basename $0) $*" >> /run/asked\\n' > /tmp/$p && chmod 755 /tmp/$p && cp --remove-destination /tmp/$p /usr/bin/$p; done`);
     const asked = async (): Promise<string[]> => (await root.ok("sh", "-c", "cat /run/asked; : > /run/asked")).trim().split("\n");
-    await root.ok("sh", "-c", "echo secret > /etc/pgmoneta/pgmoneta_users.conf && mkdir -p /var/log/moneta && chmod 750 /var/lib/moneta");
+    await root.ok("sh", "-c", "mkdir -p /etc/systemd/system/multi-user.target.wants && ln -s /usr/lib/systemd/system/moneta.service /etc/systemd/system/multi-user.target.wants/ && echo secret > /etc/pgmoneta/pgmoneta_users.conf && mkdir -p /var/log/moneta && chmod 750 /var/lib/moneta");
     const again = await dpkg("-i", inRoot(file));
     expect([again.status, again.stdout]).toEqual([0, expect.not.stringContaining("nothing runs yet")]);
     expect(await asked()).toEqual(["systemctl --system daemon-reload", "deb-systemd-invoke try-restart moneta.service"]);
@@ -170,6 +170,8 @@ requires("root", "dpkg", "dpkg-deb", "unshare", "nsenter", ...needsForScratchRoo
     expect(purged.stdout).toContain("the configuration stays in /etc/pgmoneta");
     expect((await root.ok("ls", "/var/lib/moneta")).split("\n")).toContain("repository");
     expect(await root.ok("ls", "/etc/pgmoneta")).toBe("pgmoneta.conf\npgmoneta_users.conf\n");
+    // Nothing of what `systemctl enable` made.
+    expect((await root.run("ls", "-A", "/etc/systemd/system/multi-user.target.wants/moneta.service")).stdout).toBe("");
     expect((await root.run("ls", "/usr/lib/moneta", "/usr/share/moneta", "/usr/share/doc/moneta", "/var/log/moneta")).stdout).toBe("");
     expect(await root.ok("getent", "passwd", "moneta")).toContain("moneta");
   });

@@ -110,6 +110,12 @@ describe("what has the form of a secret", () => {
     },
   );
 
+  it("takes out no more of the text around a private key", () => {
+    expect(redactor.text(`the key is\n${privateKey}and more`)).toBe("the key is\n***\nand more");
+    expect(redactor.text(`one\n${privateKey}two\n${privateKey}three`)).toBe("one\n***\ntwo\n***\nthree");
+    expect(redactor.text(`the rest\n-----END PRIVATE KEY-----\nand more`)).toBe("***\nand more");
+  });
+
   it("leaves what says where a secret is, and what is none", () => {
     for (const text of [
       "notify_webhook_token = file:/etc/moneta/token",
