@@ -2,6 +2,7 @@
 import { createServer, type AddressInfo } from "node:net";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createAuthority, type Authority } from "../support/certificates.ts";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
@@ -81,6 +82,17 @@ requires("openssl").describe("remote management", () => {
     expect(log).toContain(`uid ${uid ?? process.getuid?.() ?? ""} (pid ${local.pid}) of this machine: backup Server="primary": done`);
     for (const secret of [...Object.values(passwords), "a master key for tests"]) expect(log).not.toContain(secret);
     expect(log).not.toContain("list-backup");
+  });
+
+  it("brings a support bundle to where the operator is, for an admin alone, and without the passwords of logins", async () => {
+    const path = join(daemon.root, "remote.tar.gz");
+    expect((await ask("olga", "diagnose", "--output", path)).status).toBe(15);
+    expect(existsSync(path)).toBe(false);
+    const { json, status, stderr } = await ask("alice", "diagnose", "--output", path);
+    expect([status, stderr, json?.Response["File"]]).toEqual([0, "", path]);
+    const bytes = gunzipSync(readFileSync(path));
+    for (const name of ["daemon/recent.log", "servers/slow/check.json", "repository/primary/wal.json", `the daemon at localhost:${port}`]) expect([name, bytes.includes(name)]).toEqual([name, true]);
+    expect(Object.values(passwords).filter((password) => bytes.includes(password))).toEqual([]);
   });
 
   requires("script").it("asks for the password without showing it, and at Ctrl-C what is to become of the job", async () => {
