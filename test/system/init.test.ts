@@ -1,4 +1,4 @@
-/** `moneta-admin init` of the built program: from nothing to a proven backup, again, and everything that stands in its way. */
+/** `moneta-admin init` of the built program: from nothing to a proven backup, again, and everything that stands in its way (K01). */
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import pg from "pg";

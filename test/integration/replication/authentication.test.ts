@@ -123,6 +123,17 @@ requires("postgres-15", "openssl").describe("TLS on PostgreSQL 15", () => {
     await expect(connect(secured({ caFile: stranger.certFile }))).rejects.toEqual(code("TLS_FAILED"));
   });
 
+  test("is refused with a certificate that was revoked (J03)", async () => {
+    const next = authority.issue({ commonName: "x", alternativeNames: ["DNS:localhost", "IP:127.0.0.1"] });
+    const lists = { none: authority.revoke([]), next: authority.revoke([next]) };
+    await use(secured({ caFile: authority.certFile, crlFile: lists.next }), () => undefined);
+    await serverCertificate(next);
+    await use(secured({ caFile: authority.certFile, crlFile: lists.none }), () => undefined);
+    const refused = connect(secured({ caFile: authority.certFile, crlFile: lists.next }));
+    await expect(refused).rejects.toEqual(code("TLS_FAILED"));
+    await expect(refused).rejects.toThrow(/revoked/);
+  });
+
   test("shows a client certificate to a server that asks for one", async () => {
     const tls = { caFile: authority.certFile, certFile: ours.certFile, keyFile: ours.keyFile };
     await use(secured(tls, { user: "cert" }), (connection) => {
@@ -153,11 +164,13 @@ requires("postgres-15", "openssl").describe("TLS on PostgreSQL 15", () => {
   });
 
   test.each([
-    ["made out for another name", { commonName: "localhost", alternativeNames: ["DNS:db.example"] }],
-    ["that has ended", { commonName: "localhost", alternativeNames: ["DNS:localhost"], days: -1 }],
-  ])("a certificate %s is refused", async (_what, subject) => {
+    ["made out for another name", { commonName: "localhost", alternativeNames: ["DNS:db.example"] }, /does not match certificate's altnames/],
+    ["that has ended", { commonName: "localhost", alternativeNames: ["DNS:localhost"], days: -1 }, /certificate has expired/],
+  ])("a certificate %s is refused, and the reason said (J03, H08)", async (_what, subject, reason) => {
     await serverCertificate(authority.issue(subject));
-    await expect(connect(secured({ mode: "prefer", caFile: authority.certFile }))).rejects.toEqual(code("TLS_FAILED"));
+    const refused = connect(secured({ mode: "prefer", caFile: authority.certFile }));
+    await expect(refused).rejects.toEqual(code("TLS_FAILED"));
+    await expect(refused).rejects.toThrow(reason);
     // Without an authority nobody asked who the server is.
     await use(secured({ mode: "prefer" }), () => undefined);
   });
@@ -170,7 +183,7 @@ requires("postgres-15", "openssl").describe("TLS on PostgreSQL 15", () => {
     });
   });
 
-  test("clear text is never used in its place once an authority is configured", async () => {
+  test("clear text is never used in its place (J03: no downgrade) once an authority is configured", async () => {
     await cluster.configure({ ssl: false });
     await cluster.restart();
     for (const mode of ["prefer", "require"] as const) {

@@ -59,7 +59,7 @@ describe("notifications", () => {
     await notifier.close();
   });
 
-  it("are tried again until the target takes them, in their order, and others do not wait for it", async () => {
+  it("are tried again until the target takes them, in their order, and others do not wait for it (H08: without a restart)", async () => {
     const [stubborn, ready] = [scripted("notify_webhook"), scripted("notify_email")];
     stubborn.takes = false;
     const { notifier } = world([stubborn, ready]);

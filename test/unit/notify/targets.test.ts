@@ -95,9 +95,12 @@ describe("a webhook", () => {
     await server.close();
   });
 
-  it("whose certificate has expired, and whose name nobody knows, are named (H08)", async () => {
+  it("whose certificate has expired or is valid only later, and whose name nobody knows, are named (H08)", async () => {
     const server = await createWebServer(authority.issue({ commonName: "localhost", alternativeNames: ["DNS:localhost"], days: -1 }));
     await expect(target({ webhook: new URL(server.url), caFile: authority.certFile }).send(notification)).rejects.toThrow(/certificate has expired/);
+    const later = await createWebServer(authority.issue({ commonName: "localhost", alternativeNames: ["DNS:localhost"], later: true }));
+    await expect(target({ webhook: new URL(later.url), caFile: authority.certFile }).send(notification)).rejects.toThrow(/certificate is not yet valid/);
+    await later.close();
     await expect(target({ webhook: new URL("http://nowhere.invalid/") }).send(notification)).rejects.toThrow(/nowhere\.invalid cannot be reached: .*(ENOTFOUND|EAI_AGAIN)/);
     await server.close();
   });

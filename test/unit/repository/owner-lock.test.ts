@@ -1,3 +1,4 @@
+/** One daemon owns a repository (K07; two real daemons: test/system/daemon-operation.test.ts). */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
