@@ -1,6 +1,10 @@
-/** Files that archive_command brings, against every form in which the repository may have them already. */
+/**
+ * Files that archive_command brings, against every form in which the repository may have them already. J07: whoever may push for a
+ * server adds to what is stored, and changes and removes nothing of it.
+ */
 import { createHash } from "node:crypto";
-import { appendFile } from "node:fs/promises";
+import { appendFile, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/common/index.ts";
 import { createDataKey } from "../../../src/encryption/index.ts";
@@ -225,6 +229,41 @@ describe("a segment that is pushed", () => {
       }
     },
   );
+
+  it("with bad intentions leaves every byte that is stored where it is (J07)", async () => {
+    await push(name, segment(), { spec: sealed });
+    await push(segmentOf(1, 8), segment(8), { spec: zstd });
+    const past = Buffer.from("1\t0/700000\tno recovery target specified\n");
+    await push("00000002.history", past);
+    await repository.put("primary/backup/20261120090136/backup.info", Buffer.from("STATUS=1\n"));
+    await repository.put("primary/backup/20261120090136/data/PG_VERSION", Buffer.from("15\n"));
+    const root = repository.storage.absolutePath("primary");
+    const everything = async (): Promise<Map<string, string>> => {
+      const files = (await readdir(root, { recursive: true, withFileTypes: true })).filter((one) => one.isFile()).map((one) => join(one.parentPath, one.name));
+      // Beside the notes of the repository, which say what was refused.
+      const kept = files.filter((file) => /\/backup\/|\/wal\/[0-9A-F]{8}/.test(file));
+      return new Map(await Promise.all(kept.map(async (file) => [file, createHash("sha256").update(await readFile(file)).digest("hex")] as const)));
+    };
+    const before = await everything();
+    expect(before.size).toBe(5);
+    const contents = [otherwise(segment()), segment(7, 7, 43n), Buffer.alloc(megabyte), Buffer.alloc(0), otherwise(segment(8)), Buffer.from("2\t0/700000\tanother past\n"), past.subarray(0, 5)];
+    const targets = [
+      ...[name, `${name}.gz.aes`, `${name}.partial`, segmentOf(1, 8), `${segmentOf(1, 8)}.zstd`, "00000002.history", `../wal/${name}`, `./${name}`, `${name}/`, `${name}\0.history`],
+      ...["../backup/20261120090136/backup.info", "../backup/20261120090136", "wal_index.json", "../wal_index.json", "/etc/passwd", "..", "", "-", "*"],
+    ];
+    for (const target of targets) {
+      for (const content of contents) {
+        const code: unknown = await push(target, content, { spec: sealed }).then((outcome) => outcome, (error: { code?: unknown }) => error.code);
+        // A partial segment is a file of its own, beside the whole one.
+        if (!target.endsWith(".partial")) expect([target, code]).toEqual([target, expect.stringMatching(/^(WAL|TIMELINE)_/) as string]);
+      }
+    }
+    const after = await everything();
+    expect([...before].filter(([file, digest]) => after.get(file) !== digest)).toEqual([]);
+    expect([...after.keys()].filter((file) => !before.has(file) && !file.includes(".partial"))).toEqual([]);
+    expect((await stored()).equals(segment())).toBe(true);
+    expect((await stored(segmentOf(1, 8))).equals(segment(8))).toBe(true);
+  });
 
   it("at the same moment by several, and received and archived meanwhile, ends as one copy", async () => {
     await openServerIdentity(repository.storage, "primary").write({ systemIdentifier: "42", segmentSize: megabyte });
