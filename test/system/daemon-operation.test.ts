@@ -1,6 +1,6 @@
 /** What an operator does with the daemon: modes, signals, a second daemon, the background. */
 import { existsSync, readFileSync } from "node:fs";
-import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { appendFile, copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -81,14 +81,27 @@ describe("operating the daemon", () => {
     expect(await daemon.ask(["progress", "primary", "backup"])).toMatchObject({ ProgressState: 0, Job: null });
   });
 
-  it("lets a second daemon on the same repository fail at once, with the owner's pid", async () => {
+  it("lets a second daemon on the same repository fail at once, with the owner's pid, also one with a configuration of its own (K07)", async () => {
     const before = await receiverPid(daemon, "primary");
-    const second = await run(program, ["-D", daemon.configDir], {
-      env: { PATH: process.env["PATH"], HOME: daemon.home },
-      unprivileged: true,
-    });
-    expect(second.status).toBe(12);
-    expect(second.stderr).toContain(`pid ${daemon.pid() ?? 0}`);
+    // Another server, another slot, another socket: nothing in common but base_dir.
+    const other = join(daemon.root, "other");
+    await mkdir(join(other, "s"), { recursive: true });
+    await copyFile(join(daemon.configDir, "pgmoneta_users.conf"), join(other, "pgmoneta_users.conf"));
+    const own = (await readFile(daemon.configFile, "utf8"))
+      .replace(/^unix_socket_dir = .*$/m, `unix_socket_dir = ${join(other, "s")}`)
+      .replace("[primary]", "[secondary]")
+      .replace(/^wal_slot = .*$/m, "wal_slot = another");
+    await writeFile(join(other, "pgmoneta.conf"), own);
+    giveToUnprivileged(other);
+    for (const configDir of [daemon.configDir, other]) {
+      const second = await run(program, ["-D", configDir], {
+        env: { PATH: process.env["PATH"], HOME: daemon.home },
+        unprivileged: true,
+      });
+      expect([second.status, second.stderr]).toEqual([12, expect.stringContaining(`pid ${daemon.pid() ?? 0}`) as string]);
+    }
+    expect(existsSync(join(daemon.baseDir, "secondary"))).toBe(false);
+    expect(await cluster.sql("SELECT FROM pg_replication_slots WHERE slot_name = 'another'")).toEqual([]);
     expect(readFileSync(join(daemon.socketDir, "pgmoneta.localhost.pid"), "utf8").trim()).toBe(String(daemon.pid()));
     expect(await receiverPid(daemon, "primary")).toBe(before);
     await daemon.ask(["ping"]);

@@ -1,4 +1,4 @@
-/** Remote management of the built daemon by the built command line: logins, roles, what is written down, and a terminal. */
+/** Remote management of the built daemon by the built command line: logins, roles, what is written down, and a terminal; J04, and of J07 who deletes. */
 import { createServer, type AddressInfo } from "node:net";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -68,6 +68,9 @@ requires("openssl").describe("remote management", () => {
     expect((await daemon.cli(["complete", "servers"])).stdout).toBe("primary\nslow\n");
     expect((await ask("alice", "delete", "primary", label)).status).toBe(0);
     expect((await daemon.cli([...remote("alice"), "status"], { env: { PGMONETA_PASSWORD: "wrong" } })).status).toBe(15);
+    // The name and password with which the daemon logs in to PostgreSQL, stolen there, are nobody's here (J07).
+    const stolen = await daemon.cli(["-h", "localhost", "-p", String(port), "-U", "moneta", "--tls-ca", authority.certFile, "status"], { env: { PGMONETA_PASSWORD: "moneta's password" } });
+    expect([stolen.status, stolen.stdout]).toEqual([15, expect.not.stringContaining('"Servers"') as string]);
     expect((await daemon.cli([...remote("alice"), "--tls-mode", "disable", "status"], { env: { PGMONETA_PASSWORD: passwords.alice } })).status).toBe(4);
   });
 

@@ -1,6 +1,7 @@
 /**
  * B09: archive_command brings WAL beside the stream and instead of it. The same content is one copy, another content is
- * refused and told, and what was brought is restored.
+ * refused and told, and what was brought is restored. J07: who pushes cannot write over what is stored (its second test; every
+ * name and content that comes to mind: test/unit/wal/push-wal.test.ts).
  */
 import { existsSync, readFileSync } from "node:fs";
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
