@@ -1,10 +1,18 @@
-/** The examples of the manual, each typed as it stands there, one after the other, and what it prints compared with the page. */
+/**
+ * The examples of the manual, each typed as it stands there, one after the other, and what it prints compared with the page.
+ * K06: what the daemon answered to all of them is held against the stored schema, test/fixtures/answers.json. A key that is gone,
+ * has another name or another type fails; whoever adds keys runs this file with MONETA_WRITE_ANSWERS=1, which adds what is new
+ * and takes nothing away, and looks at the difference: keys that are not in every answer have a `?`.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { availableCommands } from "../../scripts/documents/command-content.ts";
 import { examples, wordsOf, type Example } from "../../scripts/documents/command-examples.ts";
+import { breaches, merge, shapeOf, type Shape } from "../support/answer-shape.ts";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
+import { tapManagement, type Conversation, type ManagementTap } from "../support/management-tap.ts";
 import { insertMarkers } from "../support/marker-table.ts";
 import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
 import type { Finished } from "../support/processes.ts";
@@ -16,6 +24,7 @@ import { sameText } from "./manual-text.ts";
 
 let cluster: Cluster;
 let daemon: Daemon;
+let tap: ManagementTap;
 /** What stands for `/srv` of the manual. */
 let place: string;
 let sqlFile: string;
@@ -39,10 +48,13 @@ beforeAll(async () => {
     servers: [{ name: "primary", cluster, settings: { backup: "15 2 * * *", drill: "0 5 * * sun", drill_sql: sqlFile } }],
     settings: { encryption: "aes", retention: "7, 4", schedule_timezone: "UTC", notify_command: "/bin/true", check_ignore: "DISK_SPACE", workspace: join(own.path, "workspace") },
   });
+  tap = await tapManagement(join(own.path, "tap"), daemon.socketDir);
+  await writeFile(join(daemon.configDir, "pgmoneta_cli.conf"), `[pgmoneta]\nunix_socket_dir = ${tap.directory}\n`);
   await daemon.waitUntilStreaming("primary");
   await insertMarkers(cluster, 1, 5);
 });
 afterAll(async () => {
+  await tap?.close();
   await daemon?.destroy();
   await cluster?.destroy();
 });
@@ -108,5 +120,36 @@ describe("the manual", () => {
     expect(own.length).toBeGreaterThan(0);
     expect(spec.examples.filter((line) => !own.includes(line))).toEqual([]);
     expect(own.filter((line) => !line.startsWith(name))).toEqual([]);
+  });
+});
+
+const schemaFile = join(import.meta.dirname, "../fixtures/answers.json");
+const commandsOf = (schema: object): string[] => Object.keys(schema).toSorted();
+
+/** Refusals have one schema; one key of the configuration is not held against all of it. */
+function nameOf(command: string, { Outcome, Request }: Conversation["answer"]): string {
+  if (!(Outcome as { Status: boolean }).Status) return "(refused)";
+  const { ConfigKey } = Request as { ConfigKey?: string | null };
+  return command === "conf get" && (ConfigKey ?? "") !== "" ? "conf get of a key" : command;
+}
+
+describeHere("the answers of every command (K06)", () => {
+  it("have the keys, the nesting and the types that are written down", async () => {
+    const stored = JSON.parse(readFileSync(schemaFile, "utf8")) as Record<string, Shape>;
+    const given = (await tap.conversations()).map(({ answer, command }) => ({
+      command: nameOf(command, answer),
+      // What was asked comes back as it came.
+      answer: Object.fromEntries(Object.entries(answer).filter(([category]) => category === "Outcome" || category === "Header" || category === "Response")),
+    }));
+    if (process.env["MONETA_WRITE_ANSWERS"] === "1") {
+      for (const { command, answer } of given) {
+        const before = stored[command];
+        stored[command] = before === undefined ? shapeOf(answer) : merge(before, shapeOf(answer));
+      }
+      const sorted = Object.fromEntries(commandsOf(stored).map((command) => [command, stored[command]]));
+      writeFileSync(schemaFile, `${JSON.stringify(sorted, null, 2)}\n`);
+    }
+    expect(commandsOf(Object.fromEntries(given.map(({ command }) => [command, true])))).toEqual(commandsOf(stored));
+    expect(given.flatMap(({ command, answer }) => breaches(answer, stored[command] ?? {}, command))).toEqual([]);
   });
 });
