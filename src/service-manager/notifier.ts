@@ -17,6 +17,8 @@ export interface ServiceNotifierOptions {
   readonly extension?: { readonly everyMs: number; readonly byMs: number };
   /** How often the line about its state is looked at, milliseconds. */
   readonly statusMs?: number;
+  /** How long a program that sends is waited for, milliseconds; by default 5 s, or half of the watchdog's time where that is less. */
+  readonly patienceMs?: number;
 }
 
 export interface ServiceNotifier {
@@ -50,7 +52,7 @@ export const unwatched: ServiceNotifier = {
 /** A start, a reload and an end ask for another half a minute every ten seconds. */
 const usualExtension = { everyMs: 10_000, byMs: 30_000 };
 const usualStatusMs = 2_000;
-const usualPatienceMs = 5_000;
+const [leastPatienceMs, usualPatienceMs] = [1_000, 5_000];
 
 /** CLOCK_MONOTONIC, microseconds: what Node's high-resolution time is on Linux. */
 const monotonicUsec = (): string => String(process.hrtime.bigint() / 1000n);
@@ -63,7 +65,7 @@ export function createServiceNotifier(options: ServiceNotifierOptions): ServiceN
     socket: service.socket,
     complain,
     environment,
-    patienceMs: Math.max(100, Math.min(usualPatienceMs, beatMs ?? usualPatienceMs)),
+    patienceMs: options.patienceMs ?? Math.max(leastPatienceMs, Math.min(usualPatienceMs, beatMs ?? usualPatienceMs)),
   });
   let state: "starting" | "ready" | "stopping" = "starting";
   let reloads = 0;

@@ -196,7 +196,7 @@ describe("operating the daemon", () => {
       expect([group, session]).toEqual([pid, pid]);
       expect(parent).not.toBe(process.pid);
       // Told before the first process ends, so that a service manager knows whom to look after then.
-      expect(manager.received().filter(says("READY=1"))).toEqual([expect.stringContaining(`MAINPID=${pid}\nREADY=1\nWATCHDOG=1\n`)]);
+      expect(await manager.heard("that it is ready", says("READY=1"))).toContain(`MAINPID=${pid}\nREADY=1\nWATCHDOG=1\n`);
       const again = await run(program, ["-d", "-D", daemon.configDir], { env, unprivileged: true });
       expect([again.status, again.stderr]).toEqual([12, expect.stringContaining(`pid ${pid}`)]);
     } finally {

@@ -18,7 +18,7 @@ beforeAll(async () => {
   directory = temporaryDirectory({ unprivileged: true });
   manager = await listenAsManager(join(directory.path, "notify"));
   cluster = await createCluster();
-  daemon = await createDaemon({ servers: [{ name: "primary", cluster }], env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: "400000" } });
+  daemon = await createDaemon({ servers: [{ name: "primary", cluster }], env: { NOTIFY_SOCKET: manager.socket, WATCHDOG_USEC: "1000000" } });
 });
 afterAll(async () => {
   await daemon.destroy();
@@ -28,6 +28,14 @@ afterAll(async () => {
 });
 
 const signOfLife = says("WATCHDOG=1");
+
+/** The words behind a program in the unit for systemd, with the directory of this daemon's configuration. */
+function wordsOfUnit(line: string): string[] {
+  const unit = readFileSync(join(import.meta.dirname, "../../etc/systemd/moneta.service"), "utf8");
+  const words = unit.split("\n").find((one) => one.startsWith(`${line} `))?.slice(line.length + 1).split(" ") ?? [];
+  expect(words).toContain("/etc/pgmoneta");
+  return words.map((word) => (word === "/etc/pgmoneta" ? daemon.configDir : word));
+}
 
 describe("the daemon", () => {
   it("receives the WAL of its server and says so", async () => {
@@ -40,12 +48,12 @@ describe("the daemon", () => {
   });
 
   it("tells a service manager that it serves, that it lives, in what state it is, and of each reading of the configuration", async () => {
-    const [ready = "", ...more] = manager.received().filter(says("READY=1"));
-    expect(more).toEqual([]);
+    const ready = await manager.heard("that it is ready", says("READY=1"));
     expect(ready).toMatch(/^READY=1\nWATCHDOG=1\nSTATUS=WAL of [01] of 1 server is received/);
     await manager.heard("that WAL is received", (datagram) => datagram.includes("STATUS=WAL of 1 of 1 server is received"));
+    expect(new Set(manager.received().filter(says("READY=1")))).toEqual(new Set([ready]));
     await manager.heard("a sign of life", signOfLife, manager.received().length);
-    for (const reload of [() => daemon.ask(["-c", "/dev/null", "-D", daemon.configDir, "conf", "reload"]), async () => daemon.signal("SIGHUP")]) {
+    for (const reload of [() => daemon.ask(wordsOfUnit("ExecReload=moneta-cli")), async () => daemon.signal("SIGHUP")]) {
       const before = manager.received().length;
       await reload();
       await manager.heard("the reload", (datagram) => /^RELOADING=1\nMONOTONIC_USEC=\d+\n/.test(datagram), before);
@@ -80,7 +88,8 @@ describe("the daemon", () => {
     await waitFor("it is gone", () => daemon.pid() === undefined);
     await waitFor("its processes are gone", () => !children.some(isAlive));
     await daemon.start();
-    expect(daemon.log()).toContain("a PID file that was left behind is replaced");
+    // It answers a moment before.
+    await waitFor("the PID file is replaced", () => daemon.log().includes("a PID file that was left behind is replaced"));
     await daemon.waitUntilStreaming("primary");
   });
 

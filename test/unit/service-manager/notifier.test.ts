@@ -32,6 +32,8 @@ function open(watchdogUsec?: number, more: Partial<ServiceNotifierOptions> = {})
     complain: (message) => complaints.push(message),
     environment: process.env,
     statusMs: 20,
+    // Nothing is told twice because a machine is slow.
+    patienceMs: 60_000,
     ...more,
   });
   return notifier;
@@ -101,13 +103,13 @@ requires("perl").describe("a service manager", () => {
     const served = manager.received().length;
     await manager.heard("another sign of life", says("WATCHDOG=1"), served);
     const before = manager.received().length;
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2000);
     // Said before anything else can be: what was sent meanwhile comes before it.
     daemon.failed("the loop turns again");
     await manager.heard("the words after it", says("STATUS=the loop turns again"));
     const after = manager.received().findIndex(says("STATUS=the loop turns again"));
-    // Fifty would have come; a few may have been on their way.
-    expect(manager.received().slice(before, after).filter(isBeat).length).toBeLessThan(10);
+    // A hundred would have come; a few may have been on their way.
+    expect(manager.received().slice(before, after).filter(isBeat).length).toBeLessThan(50);
     await manager.heard("a sign of life again", isBeat, after + 1);
   });
 
@@ -127,16 +129,16 @@ requires("perl").describe("a service manager", () => {
   });
 
   it("hears on when the program that tells it was killed or hangs", async () => {
-    const daemon = open(1_000_000);
+    const daemon = open(undefined, { patienceMs: 2000 });
     await daemon.ready(() => "one");
     const ours = (): number[] => descendantsOf(process.pid).filter((pid) => wordsOf(pid).startsWith(`moneta: notifier ${manager.socket}`));
     for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
-      const [pid, ...others] = ours();
+      const [pid = expect.fail("there is none"), ...others] = ours();
       expect(others).toEqual([]);
       const before = manager.received().length;
-      process.kill(pid ?? 0, signal);
-      daemon.doing(`after ${signal}`);
-      await manager.heard("a message", () => true, before);
+      process.kill(pid, signal);
+      daemon.failed(`after ${signal}`);
+      await manager.heard("a message", says(`STATUS=after ${signal}`), before);
     }
     await daemon.close();
     expect(ours()).toEqual([]);

@@ -1,5 +1,7 @@
 /** Small parts of the daemon as a service: its titles, its exit status, its line of state. */
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { configErrors } from "../../../src/config/index.ts";
 import { createSegment, openStateReader, openStateWriter } from "../../../src/state/index.ts";
@@ -32,6 +34,8 @@ describe("the exit status of a daemon that does not start", () => {
   it("tells a service manager when the next attempt would end in the same way", () => {
     expect([configErrors.invalid("x"), configErrors.unreadable("x"), configErrors.notFound("x"), supervisorErrors.root("x")].map(exitStatusOf)).toEqual([78, 78, 78, 78]);
     expect(exitStatusOf(supervisorErrors.nagiosPort("x"))).toBe(12);
+    const unit = readFileSync(join(import.meta.dirname, "../../../etc/systemd/moneta.service"), "utf8");
+    expect(unit).toMatch(/^RestartPreventExitStatus=78$/m);
     expect(exitStatusOf(new Error("x"))).toBe(1);
   });
 });
