@@ -235,6 +235,8 @@ describe("a segment that is pushed", () => {
     await push(segmentOf(1, 8), segment(8), { spec: zstd });
     const past = Buffer.from("1\t0/700000\tno recovery target specified\n");
     await push("00000002.history", past);
+    const note = `${name}.00000028.backup`;
+    await push(note, Buffer.from("LABEL: a backup\n"));
     await repository.put("primary/backup/20261120090136/backup.info", Buffer.from("STATUS=1\n"));
     await repository.put("primary/backup/20261120090136/data/PG_VERSION", Buffer.from("15\n"));
     const root = repository.storage.absolutePath("primary");
@@ -245,10 +247,10 @@ describe("a segment that is pushed", () => {
       return new Map(await Promise.all(kept.map(async (file) => [file, createHash("sha256").update(await readFile(file)).digest("hex")] as const)));
     };
     const before = await everything();
-    expect(before.size).toBe(5);
-    const contents = [otherwise(segment()), segment(7, 7, 43n), Buffer.alloc(megabyte), Buffer.alloc(0), otherwise(segment(8)), Buffer.from("2\t0/700000\tanother past\n"), past.subarray(0, 5)];
+    expect(before.size).toBe(6);
+    const contents = [otherwise(segment()), segment(7, 7, 43n), Buffer.alloc(megabyte), Buffer.alloc(0), otherwise(segment(8)), Buffer.from("1\t0/500000\tanother past\n"), past.subarray(0, 5)];
     const targets = [
-      ...[name, `${name}.gz.aes`, `${name}.partial`, segmentOf(1, 8), `${segmentOf(1, 8)}.zstd`, "00000002.history", `../wal/${name}`, `./${name}`, `${name}/`, `${name}\0.history`],
+      ...[name, `${name}.gz.aes`, `${name}.partial`, segmentOf(1, 8), `${segmentOf(1, 8)}.zstd`, "00000002.history", note, `../wal/${name}`, `./${name}`, `${name}/`, `${name}\0.history`],
       ...["../backup/20261120090136/backup.info", "../backup/20261120090136", "wal_index.json", "../wal_index.json", "/etc/passwd", "..", "", "-", "*"],
     ];
     for (const target of targets) {
