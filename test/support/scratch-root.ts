@@ -3,6 +3,7 @@
  * namespace of mounts. Root's business; the kernel needs overlayfs.
  */
 import { spawnSync } from "node:child_process";
+import { readdirSync, readlinkSync } from "node:fs";
 import { run, startProcess, type Finished, type RunningProcess } from "./processes.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 import { waitFor } from "./wait-for.ts";
@@ -14,6 +15,8 @@ export interface ScratchRoot {
   ok(command: string, ...args: readonly string[]): Promise<string>;
   /** Starts one that goes on, in a pid namespace of its own, in which it is the first process. */
   startFirst(account: string, home: string, ...words: readonly string[]): Promise<RunningProcess>;
+  /** The processes that see it, without the one that keeps it. */
+  inhabitants(): number[];
   end(): Promise<void>;
 }
 
@@ -49,11 +52,24 @@ export async function createScratchRoot(shared: string): Promise<ScratchRoot> {
     },
     startFirst: (account, home, ...words) =>
       startProcess("nsenter", [...within, "unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "chroot", `--userspec=${account}`, "/", "env", `HOME=${home}`, ...words], { env: environment, cwd: "/" }),
+    inhabitants() {
+      const own = namespaceOf(holder.pid);
+      return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => pid !== holder.pid && namespaceOf(pid) === own);
+    },
     async end() {
       holder.kill("SIGKILL");
       await holder.finished;
     },
   };
+}
+
+/** Undefined for a process that is gone. */
+function namespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What `requires` must be told: nothing where this process may make such a root. */
