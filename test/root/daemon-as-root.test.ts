@@ -9,6 +9,6 @@ const program = join(resolve(dirname(fileURLToPath(import.meta.url)), "../.."), 
 describe("the daemon", () => {
   requires("root").it("refuses to run as root", async () => {
     const { status, stderr } = await run(program, ["-D", "/nonexistent"], { env: { PATH: process.env["PATH"] } });
-    expect([status, stderr]).toEqual([1, expect.stringContaining("does not run as root")]);
+    expect([status, stderr]).toEqual([78, expect.stringContaining("does not run as root")]);
   });
 });

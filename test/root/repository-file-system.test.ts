@@ -158,7 +158,7 @@ requires("root", ...needsForMounts()).describe("the file system of the repositor
     await daemon.stop();
     const again = over(mountReadOnly(daemon.baseDir));
     const { status, stderr } = await daemon.startExpectingFailure();
-    expect([status, stderr]).toEqual([1, expect.stringMatching(/base_dir: .* which is on a file system that is mounted read-only/)]);
+    expect([status, stderr]).toEqual([78, expect.stringMatching(/base_dir: .* which is on a file system that is mounted read-only/)]);
     again.unmount();
     await daemon.start();
     await recovers();

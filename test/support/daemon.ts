@@ -135,7 +135,7 @@ export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
 
   function launch(): Promise<RunningProcess> {
     if (!existsSync(join(projectRoot, "dist"))) throw new Error("the program is not built: run npm run build");
-    if (daemon !== undefined) earlier.push(daemon.stdout() + daemon.stderr());
+    if (daemon !== undefined) earlier.push(daemon.output());
     const [command = "", ...args] = [...(options.launcher?.({ baseDir: at("backup") }) ?? []), program("moneta"), "-D", configDir];
     return startProcess(command, args, { env: { ...environment, ...options.env }, unprivileged: true });
   }
@@ -238,7 +238,7 @@ export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
         { everyMs: 50, seen: () => [last, self.log().slice(-2000)] },
       );
     },
-    log: () => earlier.join("") + (daemon === undefined ? "" : daemon.stdout() + daemon.stderr()),
+    log: () => earlier.join("") + (daemon === undefined ? "" : daemon.output()),
     async destroy() {
       await self.kill9();
       await directory.remove();

@@ -36,8 +36,13 @@ export function mountInstead(directory: string, other: string): Mount {
 /** The directory as it is, but read-only for whoever opens something in it from now on. */
 export function mountReadOnly(directory: string): Mount {
   const mount = mounted(directory, "--bind", directory);
-  execFileSync("mount", ["-o", "remount,bind,ro", directory]);
-  return mount;
+  // Somebody may have opened a file through it in this instant.
+  for (let attempt = 1; ; attempt += 1) {
+    const { status, stderr } = spawnSync("mount", ["-o", "remount,bind,ro", directory], { encoding: "utf8" });
+    if (status === 0) return mount;
+    if (!stderr.includes("busy") || attempt === 100) throw new Error(`mount -o remount,bind,ro ${directory}: ${stderr}`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+  }
 }
 
 export interface FrozenAtWill extends Mount {

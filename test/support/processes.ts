@@ -31,6 +31,8 @@ export interface RunningProcess {
   /** What it wrote so far on both channels. */
   readonly stdout: () => string;
   readonly stderr: () => string;
+  /** The two as they came in. */
+  readonly output: () => string;
   /** Settles when the process has ended and its output is complete; never rejects. */
   readonly finished: Promise<Finished>;
   readonly isRunning: () => boolean;
@@ -50,6 +52,7 @@ export function startProcess(command: string, args: readonly string[], options: 
     });
     const stdout = collectText(child.stdout);
     const stderr = collectText(child.stderr);
+    const output = collectText(child.stdout, child.stderr);
     // A program that does not read its input may close it early: that is its own business.
     child.stdin.on("error", () => undefined);
     if (options.keepInputOpen !== true) child.stdin.end(options.input);
@@ -88,6 +91,7 @@ export function startProcess(command: string, args: readonly string[], options: 
         pid: child.pid,
         stdout,
         stderr,
+        output,
         finished,
         isRunning: () => running,
         write: (more) => void child.stdin.write(more),
@@ -97,16 +101,18 @@ export function startProcess(command: string, args: readonly string[], options: 
   });
 }
 
-/** What a stream has said so far: kept as text, because whoever waits for a line asks again and again. */
-function collectText(stream: Readable): () => string {
-  const decoder = new StringDecoder("utf8");
+/** What streams have said so far: kept as text, because whoever waits for a line asks again and again. */
+function collectText(...streams: readonly Readable[]): () => string {
   let text = "";
-  stream.on("data", (piece: Buffer) => {
-    text += decoder.write(piece);
-  });
-  stream.once("end", () => {
-    text += decoder.end();
-  });
+  for (const stream of streams) {
+    const decoder = new StringDecoder("utf8");
+    stream.on("data", (piece: Buffer) => {
+      text += decoder.write(piece);
+    });
+    stream.once("end", () => {
+      text += decoder.end();
+    });
+  }
   return () => text;
 }
 
