@@ -24,27 +24,34 @@ export interface BackupFound {
   readonly storedBytes: number;
   readonly restoredBytes: number;
   readonly provenAt: number | undefined;
+  /** Why its last drill failed; an earlier one may have proven it. */
+  readonly drillFailure: string | undefined;
   readonly verifiedAt: number | undefined;
   readonly verification: string | undefined;
 }
 
-const backupIn = (entry: JsonObject): BackupFound => ({
+export const backupIn = (entry: JsonObject): BackupFound => ({
   label: textIn(entry, "Backup") ?? "",
   endTime: timeIn(entry, "EndTime"),
   storedBytes: Number(numberIn(entry, "BackupSize") ?? 0),
   restoredBytes: Number(numberIn(entry, "RestoreSize") ?? 0),
   provenAt: timeIn(entry, "ProvenAt"),
+  drillFailure: textIn(entry, "DrillFailure"),
   verifiedAt: timeIn(entry, "VerifiedAt"),
   verification: textIn(entry, "Verification"),
 });
 
-/** The valid backups of a server, the oldest first. */
+/** The valid backups of a server of which no verification found anything bad, the oldest first. */
 export async function validBackups(place: DaemonPlace, surroundings: InitSurroundings, server: string): Promise<BackupFound[]> {
   const response = await ask(place, surroundings, "list-backup", { Server: server });
   return objectsIn(response, "Backups")
     .filter((entry) => Number(numberIn(entry, "Valid")) === 1)
-    .map(backupIn);
+    .map(backupIn)
+    .filter(({ verification }) => verification !== "bad");
 }
+
+/** Whether the last drill of a backup proved it. */
+export const isProven = ({ drillFailure, provenAt }: BackupFound): boolean => provenAt !== undefined && drillFailure === undefined;
 
 /** Takes a backup unless there is a valid one; the newest. Throws `ADMIN_NOT_PROVEN`. */
 export async function ensureBackup(place: DaemonPlace, surroundings: InitSurroundings, server: string, speech: Speech): Promise<BackupFound> {
@@ -65,7 +72,7 @@ const programsMissing = "DRILL_PROGRAMS_MISSING";
 /** Proves the backup, unless that is done already. Throws `ADMIN_NOT_PROVEN`. */
 export async function prove(place: DaemonPlace, surroundings: InitSurroundings, server: string, backup: BackupFound, speech: Speech): Promise<Proof> {
   const { label } = backup;
-  if (backup.provenAt !== undefined) return { label, kind: "drill", moment: undefined, earlier: true };
+  if (isProven(backup)) return { label, kind: "drill", moment: undefined, earlier: true };
   try {
     speech.say("Proving it: restored into scratch space, started by PostgreSQL, every table looked at …");
     const response = await runJob(place, surroundings, ["drill", server, label]);

@@ -6,7 +6,7 @@ import { ask, isRunning, startDaemon, waitUntilStreaming, type DaemonPlace } fro
 import type { InitContext } from "./context.ts";
 import { pgCtlOf } from "./programs-here.ts";
 import { ensureBackup, prove, validBackups, type Proof } from "./proof.ts";
-import { complaintsIn, majorIn, plannedIn, sayReport, type Report } from "./report.ts";
+import { complaintsIn, majorIn, plannedIn, sayReport, windowIn, type Report } from "./report.ts";
 
 /** Resolves when all that was asked for is so. */
 export async function protect(context: InitContext): Promise<Report> {
@@ -73,6 +73,7 @@ async function gather({ local, surroundings, wanted }: InitContext, place: Daemo
   const backups = await validBackups(place, surroundings, server);
   const schedule = await ask(place, surroundings, "schedule", { Server: server });
   const check = await ask(place, surroundings, "check", { Server: server });
+  const now = surroundings.clock.now();
   const major = majorIn(status);
   return {
     server,
@@ -84,12 +85,13 @@ async function gather({ local, surroundings, wanted }: InitContext, place: Daemo
     logFile: wanted.logFile,
     backups,
     proof,
+    window: windowIn(check, now),
     planned: plannedIn(schedule, server),
     retention: textIn(status, "Retention"),
     complaints: complaintsIn(check),
     directoryOption: local.directoryOption,
     restores: `${local.home}/restore`,
     pgCtl: await pgCtlOf(major, surroundings.environment, surroundings.signal),
-    now: surroundings.clock.now(),
+    now,
   };
 }

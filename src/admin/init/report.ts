@@ -21,6 +21,14 @@ export interface Complaint {
   readonly statement: string | undefined;
 }
 
+/** What the daemon knows of the moments that can be restored: it has looked for gaps in the WAL. */
+export interface RestoreWindow {
+  /** From here on every moment can be restored, milliseconds since 1970; undefined where there is no such moment. */
+  readonly from: number | undefined;
+  /** What `check` says of it. */
+  readonly message: string;
+}
+
 export interface Report {
   readonly server: string;
   readonly major: number;
@@ -32,6 +40,7 @@ export interface Report {
   /** The valid backups, the oldest first; none with `--no-backup`. */
   readonly backups: readonly BackupFound[];
   readonly proof: Proof | undefined;
+  readonly window: RestoreWindow;
   readonly planned: readonly Planned[];
   /** The policy as the daemon has it. */
   readonly retention: string | undefined;
@@ -103,10 +112,18 @@ export function proofText(proof: Proof | undefined): string {
   return `verification of ${proof.label}${when}: every stored byte was read back and is right. No server was started on it: that is a drill`;
 }
 
-export function windowText(backups: readonly BackupFound[]): string {
-  const first = backups.find(({ endTime }) => endTime !== undefined)?.endTime;
-  return first === undefined ? "nothing yet" : `every moment from ${moment(first)} on, up to the last byte received`;
+/** From the answer of `check`, which came at `now`. */
+export function windowIn(response: JsonObject, now: number): RestoreWindow {
+  const found = objectsIn(response, "Checks").find((entry) => textIn(entry, "Code") === "WINDOW");
+  const figure = objectsIn(response, "Figures").find((entry) => textIn(entry, "Label") === "window");
+  const seconds = figure === undefined ? undefined : numberIn(figure, "Value");
+  // It is rounded: what is promised begins no earlier than what there is.
+  const from = seconds === undefined ? undefined : now - Math.max(0, Number(seconds) - 1) * 1000;
+  return { from, message: (found === undefined ? undefined : textIn(found, "Message")) ?? "nothing is known of it" };
 }
+
+export const windowText = ({ from, message }: RestoreWindow): string =>
+  from === undefined ? message : `every moment from ${moment(Math.ceil(from / 1000) * 1000)} on, up to the last byte received`;
 
 /** The commands that restore: to the last byte received, and to a moment. */
 export function restoreCommands({ server, directoryOption, restores, backups, now }: Report): string[] {
@@ -133,7 +150,7 @@ export function sayReport(report: Report, speech: Speech): void {
     ["Repository", `${report.repository}/${server}`],
     ["Backup", backupText(report.backups)],
     ["Proof", proofText(proof)],
-    ["Restorable", windowText(report.backups)],
+    ["Restorable", windowText(report.window)],
     ...report.planned.map((planned, at) => [at === 0 ? "Schedule" : "", plannedText(planned)] as const),
     ["Retention", retentionText(report.retention)],
     ["Configuration", report.configuration],
@@ -165,8 +182,7 @@ function sayComplaints({ complaints }: Report, speech: Speech, command: string):
 
 /** The same for programs. */
 export function reportFields(report: Report): Readonly<Record<string, unknown>> {
-  const { backups, complaints, planned, proof } = report;
-  const first = backups.find(({ endTime }) => endTime !== undefined)?.endTime;
+  const { backups, complaints, planned, proof, window } = report;
   return {
     Server: report.server,
     Configuration: report.configuration,
@@ -176,7 +192,7 @@ export function reportFields(report: Report): Readonly<Record<string, unknown>> 
     Backup: backups.at(-1)?.label ?? null,
     Proof: proof?.kind ?? null,
     ProvenMoment: proof?.moment === undefined ? null : new Date(proof.moment).toISOString(),
-    WindowFrom: first === undefined ? null : new Date(first).toISOString(),
+    WindowFrom: window.from === undefined ? null : new Date(window.from).toISOString(),
     Schedules: planned.map(({ kind, schedule, next }) => ({ Kind: kind, Schedule: schedule, Next: next === undefined ? null : new Date(next).toISOString() })),
     Retention: report.retention ?? null,
     Restore: restoreCommands(report)[0],

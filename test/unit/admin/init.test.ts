@@ -8,7 +8,8 @@ import { checkAbsolute, checkPort, checkServerName, createAsk, settle } from "..
 import { differences, extendedConfiguration, newConfiguration, problemWith, readDocument } from "../../../src/admin/init/configuration-text.ts";
 import { judgeServer, type Circumstances, type Finding } from "../../../src/admin/init/findings.ts";
 import { checkPlaces, lookHere, makePlaces, placesOf, type LocalState } from "../../../src/admin/init/local-state.ts";
-import { commandLine, complaintsIn, plannedIn, proofText, restoreCommands, retentionText, sayReport, startCommand, type Report } from "../../../src/admin/init/report.ts";
+import { backupIn, isProven } from "../../../src/admin/init/proof.ts";
+import { commandLine, complaintsIn, plannedIn, proofText, restoreCommands, retentionText, sayReport, startCommand, windowIn, windowText, type Report } from "../../../src/admin/init/report.ts";
 import type { InitRequest, InitSurroundings, Wanted } from "../../../src/admin/init/request.ts";
 import type { ServerLook } from "../../../src/admin/init/server-look.ts";
 import { createSpeech } from "../../../src/admin/init/speech.ts";
@@ -266,7 +267,7 @@ describe("places", () => {
 });
 
 describe("the page at the end", () => {
-  const backup = { label: "20261130142211", endTime: Date.UTC(2026, 10, 30, 14, 22, 13), storedBytes: 4_000_000, restoredBytes: 40_000_000, provenAt: undefined, verifiedAt: undefined, verification: undefined };
+  const backup = { label: "20261130142211", endTime: Date.UTC(2026, 10, 30, 14, 22, 13), storedBytes: 4_000_000, restoredBytes: 40_000_000, provenAt: undefined, drillFailure: undefined, verifiedAt: undefined, verification: undefined };
   const report = (more: Partial<Report> = {}): Report => ({
     server: "primary",
     major: 15,
@@ -277,6 +278,7 @@ describe("the page at the end", () => {
     logFile: "/var/lib/moneta/moneta.log",
     backups: [backup],
     proof: { label: backup.label, kind: "drill", moment: backup.endTime + 1000, earlier: false },
+    window: { from: backup.endTime, message: "any moment of the last 5 s can be restored (policy: 7)" },
     planned: [{ kind: "backup", schedule: "15 2 * * *", next: Date.UTC(2026, 11, 1, 2, 15) }],
     retention: "7",
     complaints: [],
@@ -303,7 +305,19 @@ describe("the page at the end", () => {
     expect(proofText(report().proof)).toContain("started by PostgreSQL");
     expect(proofText({ label: "l", kind: "verify", moment: undefined, earlier: false })).toContain("No server was started on it");
     expect(proofText(undefined)).toContain("nothing says yet");
-    expect(linesOf(report({ proof: undefined, backups: [] })).join("\n")).toMatch(/no backup of it is proven yet[^]*nothing yet/);
+    expect(linesOf(report({ proof: undefined, backups: [], window: { from: undefined, message: "nothing can be restored: there is no valid backup" } })).join("\n")).toMatch(/no backup of it is proven yet[^]*nothing can be restored/);
+  });
+  it("promises the moments that the daemon has without a gap, and none before them", () => {
+    const now = Date.UTC(2026, 10, 30, 15);
+    const told = (figures: object[], message: string) => windowText(windowIn({ Checks: [{ Code: "WINDOW", Message: message }], Figures: figures } as never, now));
+    expect(told([{ Label: "backups", Value: 2 }, { Label: "window", Value: 3601 }], "any moment")).toBe("every moment from 2026-11-30 14:00:00 UTC on, up to the last byte received");
+    // Two backups, and WAL between them is gone: their times promise nothing.
+    expect(told([{ Label: "backups", Value: 2 }], "no backup reaches up to now without a gap in the WAL")).toBe("no backup reaches up to now without a gap in the WAL");
+    expect(windowIn({}, now)).toEqual({ from: undefined, message: "nothing is known of it" });
+  });
+  it("takes a backup for proven only if its last drill proved it", () => {
+    const listed = (more: object) => isProven(backupIn({ Backup: "20261130142211", ...more }));
+    expect([listed({}), listed({ ProvenAt: "2026-11-30T14:30:00.000Z" }), listed({ ProvenAt: "2026-11-30T14:30:00.000Z", DrillFailure: "pg_amcheck found damage" })]).toEqual([false, true, false]);
   });
   it("fits 80 columns, but for lines that are copied", () => {
     const complaints = complaintsIn({ Checks: [{ Code: "DRILL", Status: "warning", Message: "m ".repeat(60), Fix: "Do it.", Statement: "SELECT 1;" }, { Code: "MODE", Status: "ok", Message: "" }, { Code: "CLOCK", Status: "skipped", Message: "" }] });
