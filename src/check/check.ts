@@ -13,6 +13,8 @@ export interface Verdict {
   readonly fix?: string | undefined;
   /** SQL or a line of a file that puts it right, to be typed as it stands. */
   readonly statement?: string | undefined;
+  /** It could not be looked at this time: what was found before may be so still. */
+  readonly unseen?: true;
 }
 
 /** One check of the table, from which its documentation is made. */
@@ -188,7 +190,10 @@ export interface DiskInput {
 export type CheckTable = Readonly<Record<CheckCode, Check>>;
 
 export const ok = (message: string): Verdict => ({ status: "ok", message });
+/** There is nothing to look at. */
 export const skipped = (message: string): Verdict => ({ status: "skipped", message });
+/** There is, and nobody could look. */
+export const unseen = (message: string): Verdict => ({ status: "skipped", message, unseen: true });
 export const warning = (message: string, more: Pick<Verdict, "fix" | "statement"> = {}): Verdict => ({ status: "warning", message, ...more });
 export const critical = (message: string, more: Pick<Verdict, "fix" | "statement"> = {}): Verdict => ({ status: "critical", message, ...more });
 

@@ -1,6 +1,6 @@
 /** The checks of backups and of what keeps them: schedule, window, proof, keys, disks. */
 import { formatByteSize, formatDuration } from "../common/index.ts";
-import { critical, fromAlarms, ok, skipped, warning, type Check, type CheckInput, type DiskInput, type Verdict } from "./check.ts";
+import { critical, fromAlarms, ok, skipped, unseen, warning, type Check, type CheckInput, type DiskInput, type Verdict } from "./check.ts";
 import { ending } from "./checks-server.ts";
 
 const hour = 3_600_000;
@@ -126,7 +126,7 @@ export const backupChecks = {
     critical: "It cannot: nothing more is stored, and what is stored may not be readable.",
     fix: "Bring the master key back from where you keep a copy of it; without it nothing that is encrypted can be read.",
     judge: ({ encrypts, probe }) => {
-      if (probe === undefined) return skipped("nobody has looked");
+      if (probe === undefined) return unseen("nobody has looked");
       if (probe.keyProblem !== null) return critical(probe.keyProblem.message, { fix: probe.keyProblem.hint });
       return encrypts ? ok("the master key opens the data key in use") : skipped("nothing is encrypted");
     },
@@ -137,7 +137,8 @@ export const backupChecks = {
     critical: "One within 7 days, or it has expired or cannot be read.",
     fix: "Replace the file by a new certificate.",
     judge: ({ now, probe }) => {
-      const files = probe?.certificates ?? [];
+      if (probe === undefined) return unseen("nobody has looked");
+      const files = probe.certificates;
       if (files.length === 0) return skipped("the configuration names no certificate");
       const verdicts = files.map(({ key, path, ends, problem }) =>
         ends === null ? critical(`${key} ("${path}") cannot be used: ${problem ?? "no certificate"}`) : ending(`${key} ("${path}")`, ends, now),

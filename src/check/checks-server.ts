@@ -2,7 +2,7 @@
 import { formatDuration } from "../common/index.ts";
 import { troubleOf } from "../postgres/index.ts";
 import type { Prerequisite } from "../replication/index.ts";
-import { critical, ok, skipped, warning, type Check, type CheckInput, type ServerFindings, type Verdict } from "./check.ts";
+import { critical, ok, skipped, unseen, warning, type Check, type CheckInput, type ServerFindings, type Verdict } from "./check.ts";
 
 /** What the probe or the receiver found out about a prerequisite of the server. */
 export function prerequisite(input: CheckInput, code: string, level: "warning" | "critical"): Verdict {
@@ -18,8 +18,8 @@ export function prerequisite(input: CheckInput, code: string, level: "warning" |
 
 /** Why nothing is known of the server. */
 export function notAsked({ online, probe }: CheckInput): Verdict {
-  if (!online) return skipped("the server is offline and is not asked");
-  return skipped(probe?.failure === null ? "the server does not tell" : "the server could not be asked");
+  if (!online) return unseen("the server is offline and is not asked");
+  return unseen(probe?.failure === null ? "the server does not tell" : "the server could not be asked");
 }
 
 /** A check of what the server itself has said. */
@@ -52,7 +52,7 @@ export const serverChecks = {
     judge: (input) => {
       const { probe, online } = input;
       if (!online) return notAsked(input);
-      if (probe === undefined) return skipped("the server was not asked");
+      if (probe === undefined) return unseen("the server was not asked");
       if (probe.failure !== null) {
         const missing = probe.prerequisites.find(({ ok: met }) => !met);
         return critical(probe.failure.message, { fix: probe.failure.hint, statement: missing?.statement });
@@ -139,7 +139,7 @@ export const serverChecks = {
       const server = input.probe?.server ?? null;
       if (server === null) return notAsked(input);
       const { clockOffset, clockUncertainty } = server;
-      if (clockOffset === null) return skipped("the clock of the server can be asked by SQL only");
+      if (clockOffset === null) return unseen("the clock of the server can be asked by SQL only");
       const apart = Math.max(0, Math.abs(clockOffset) - clockUncertainty);
       const message = `the server's clock is ${formatDuration(Math.abs(clockOffset))} ${clockOffset < 0 ? "behind" : "ahead of"} this machine's`;
       if (apart > 300_000) return critical(message);
@@ -163,7 +163,7 @@ export const serverChecks = {
     warning: "It is off: a crash can leave torn pages, and no backup can be taken from a standby.",
     fix: "Turn it on.",
     judge: ofServer(({ fullPageWrites }) => {
-      if (fullPageWrites === null) return skipped("the server does not tell");
+      if (fullPageWrites === null) return unseen("the server does not tell");
       return fullPageWrites
         ? ok("full_page_writes is on")
         : warning("full_page_writes is off", { statement: "ALTER SYSTEM SET full_page_writes = on; SELECT pg_catalog.pg_reload_conf();" });
@@ -180,7 +180,7 @@ export const serverChecks = {
     warning: "It has none: damage of its disk is copied into backups unseen.",
     fix: "Stop the server, run pg_checksums --enable -D <data directory>, start it. Or put the code into check_ignore.",
     judge: ofServer(({ checksums }) => {
-      if (checksums === null) return skipped("the server does not tell");
+      if (checksums === null) return unseen("the server does not tell");
       return checksums ? ok("page checksums are on") : warning("page checksums are off");
     }),
   },

@@ -1,6 +1,6 @@
 /** The checks of the WAL: the slot, the stream, what is stored of it. */
 import { formatByteSize, formatDuration } from "../common/index.ts";
-import { critical, fromAlarms, ok, skipped, warning, type Check, type CheckInput, type Verdict } from "./check.ts";
+import { critical, fromAlarms, ok, skipped, unseen, warning, type Check, type CheckInput, type Verdict } from "./check.ts";
 import { notAsked, prerequisite } from "./checks-server.ts";
 
 const hour = 3_600_000;
@@ -44,16 +44,16 @@ export function timeToFull(input: CheckInput): { readonly ms: number; readonly r
 function primaryWalSpace(input: CheckInput): Verdict {
   const server = input.probe?.server ?? null;
   if (server === null) return notAsked(input);
-  if (server.slotRestart === null) return skipped("the slot keeps no WAL, or does not tell");
+  if (server.slotRestart === null) return unseen("the slot keeps no WAL, or does not tell");
   // A standby has what it has not replayed yet.
   const distance = BigInt(server.position) - BigInt(server.slotRestart);
   const kept = distance > 0n ? distance : 0n;
   const keeps = `the slot keeps ${formatByteSize(Number(kept))} of WAL`;
   const full = timeToFull(input);
-  if (full === undefined && growthPerHour(input) === undefined) return skipped(`${keeps}; how fast that grows is known from the next check on`);
+  if (full === undefined && growthPerHour(input) === undefined) return unseen(`${keeps}; how fast that grows is known from the next check on`);
   if (full === undefined) {
     if (server.slotRoom === null && server.diskRoom === null)
-      return input.stream.state === "streaming" ? ok(`${keeps}; how much room there is the server does not tell`) : skipped(`${keeps}; how much room there is the server does not tell`);
+      return input.stream.state === "streaming" ? ok(`${keeps}; how much room there is the server does not tell`) : unseen(`${keeps}; how much room there is the server does not tell`);
     return ok(`${keeps} and grows no further`);
   }
   const what = full.ends === "slot" ? "the slot loses WAL" : "the disk of the cluster is full";

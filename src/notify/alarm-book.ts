@@ -19,6 +19,13 @@ export interface BookChange {
   readonly known: readonly KnownAlarm[];
 }
 
+/** What somebody who looked has seen. */
+export interface Sight {
+  readonly alarms: readonly Alarm[];
+  /** Whether an alarm that is not among them could not be looked for: then nobody knows that it is over. Default: all were. */
+  readonly unseen?: (key: string) => boolean;
+}
+
 export interface BookRules {
   /** How long an alarm has to last, and to be gone. */
   readonly delayMs: number;
@@ -27,8 +34,8 @@ export interface BookRules {
 }
 
 /** Takes in what is wrong at `now`. */
-export function takeIn(known: readonly KnownAlarm[], seen: readonly Alarm[], now: number, { delayMs, notOverBefore }: BookRules): BookChange {
-  const present = new Map(seen.map((alarm) => [alarm.key, alarm]));
+export function takeIn(known: readonly KnownAlarm[], { alarms, unseen = () => false }: Sight, now: number, { delayMs, notOverBefore }: BookRules): BookChange {
+  const present = new Map(alarms.map((alarm) => [alarm.key, alarm]));
   const firing: KnownAlarm[] = [];
   const recovered: KnownAlarm[] = [];
   const next: KnownAlarm[] = [];
@@ -43,6 +50,10 @@ export function takeIn(known: readonly KnownAlarm[], seen: readonly Alarm[], now
     }
     // What never lasted was never told, and its end is nobody's business.
     if (before.told === null) continue;
+    if (unseen(before.key)) {
+      next.push({ ...before, goneSince: null });
+      continue;
+    }
     const goneSince = Math.min(before.goneSince ?? now, now);
     if (now >= notOverBefore && now - goneSince >= delayMs) recovered.push({ ...before, goneSince });
     else next.push({ ...before, goneSince });

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { messageOf, toMonetaError, type Clock, type MonetaError } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
-import { takeIn, type KnownAlarm } from "./alarm-book.ts";
+import { takeIn, type KnownAlarm, type Sight } from "./alarm-book.ts";
 import type { Alarm, Notification } from "./notification.ts";
 import type { NotifyCategory } from "./options.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
@@ -36,8 +36,8 @@ export interface TestResult {
 }
 
 export interface Notifier {
-  /** All that is wrong at the moment. */
-  look(alarms: readonly Alarm[]): void;
+  /** All that is wrong at the moment, as far as it can be seen. */
+  look(sight: Sight): void;
   /** Something that happened and has no end: told once. */
   happened(alarm: Alarm): void;
   /** Sends a test to every target, once; what waits is tried again at once where it was taken. */
@@ -115,8 +115,8 @@ export function createNotifier(options: NotifierOptions): Notifier {
 
   open(options.targets, (name) => options.memory.pending[name] ?? []);
   return {
-    look(alarms) {
-      const change = takeIn(known, alarms, clock.now(), { delayMs, notOverBefore });
+    look(sight) {
+      const change = takeIn(known, sight, clock.now(), { delayMs, notOverBefore });
       const before = known;
       known = change.known;
       for (const alarm of change.firing) tell(alarm, "firing");

@@ -8,6 +8,8 @@ export interface Growth {
   note(room: Room, at: number): void;
   /** What disappears of the free bytes in an hour; undefined while that is not known. */
   readonly bytesPerHour: number | undefined;
+  /** Whether nothing fills up, or what was watched reaches back far enough to see whatever is full within a day; see `forecastFull`. */
+  readonly forecasts: boolean;
   /** In how many milliseconds it is full, and that in a sentence; undefined while nothing points to it. */
   readonly outlook: { readonly fullInMs: number; readonly message: string } | undefined;
 }
@@ -26,6 +28,10 @@ export function createGrowth(path: string, logger: Logger): Growth {
   let outlook: Outlook | undefined;
   let bytesPerHour: number | undefined;
   let said: { readonly at: number; readonly fullInMs: number } | undefined;
+  let began: number | undefined;
+  let watchedMs = 0;
+  /** Undefined while there is too little to go by. */
+  let fillsUp: boolean | undefined;
 
   const keep = (samples: RoomSample[], sample: RoomSample): Forecast | undefined => {
     samples.push(sample);
@@ -47,6 +53,8 @@ export function createGrowth(path: string, logger: Logger): Growth {
 
   return {
     note(room, at) {
+      began ??= at;
+      watchedMs = at - began;
       const ofBytes = keep(bytes, { at, free: room.free });
       // Some file systems make inodes as they need them and say so with zeros.
       const ofInodes = room.inodes === 0 ? undefined : keep(inodes, { at, free: room.freeInodes });
@@ -54,10 +62,14 @@ export function createGrowth(path: string, logger: Logger): Growth {
       if (inodesFirst) outlook = describeInodes(path, ofInodes, room);
       else outlook = ofBytes === undefined ? undefined : describeBytes(path, ofBytes, room);
       bytesPerHour = usedPerHour(bytes, at);
+      fillsUp = bytesPerHour === undefined ? undefined : bytesPerHour > 0 || (usedPerHour(inodes, at) ?? 0) > 0;
       tell(at);
     },
     get bytesPerHour() {
       return bytesPerHour;
+    },
+    get forecasts() {
+      return watchedMs >= longestWindowMs || fillsUp === false;
     },
     get outlook() {
       return outlook;

@@ -1,8 +1,9 @@
 /** What is told to the operators: the alarms of every server, by category, each with a key by which it is known again. */
 import type { AlarmSubject, CheckCode, CheckReport } from "../check/index.ts";
-import type { Alarm, NotifyCategory } from "../notify/index.ts";
-import { alarmsOf, type AlarmSources } from "./alarms.ts";
+import type { Alarm, NotifyCategory, Sight } from "../notify/index.ts";
+import { alarmsOf, placesOf, type AlarmSources } from "./alarms.ts";
 import type { Checks } from "./checks.ts";
+import { supervisorErrors } from "./errors.ts";
 import type { JobOutcome } from "./job.ts";
 import type { SupervisedServer } from "./server.ts";
 
@@ -41,8 +42,37 @@ export const categoryOfCheck: Readonly<Partial<Record<CheckCode, NotifyCategory>
   CLOCK: "other",
 };
 
-export function alarmsToTell(servers: readonly SupervisedServer[], sources: AlarmSources, checks: Pick<Checks, "last">, failed: FailedJobs): Alarm[] {
-  return servers.flatMap((server) => [...fromStatus(server, sources, failed), ...fromChecks(server.name, checks.last(server)), ...failed.of(server.name)]);
+/** All that is to be told, and what nobody can say of at the moment whether it is over. */
+export function alarmsToTell(servers: readonly SupervisedServer[], sources: AlarmSources, checks: Pick<Checks, "last">, failed: FailedJobs): Required<Sight> {
+  return {
+    alarms: servers.flatMap((server) => [...fromStatus(server, sources, failed), ...fromChecks(server.name, checks.last(server)), ...failed.of(server.name)]),
+    unseen(key) {
+      const [name, subject = "", code = ""] = key.split("/");
+      const server = servers.find((one) => one.name === name);
+      return server !== undefined && isUnseen(server, subject, code, sources, checks);
+    },
+  };
+}
+
+/**
+ * What a server that does not answer, a check that was not made and a disk that was not watched for long say nothing about: a primary
+ * that went down because its pg_wal was full is no end of that.
+ */
+function isUnseen(server: SupervisedServer, subject: string, code: string, { main, space }: AlarmSources, checks: Pick<Checks, "last">): boolean {
+  switch (subject) {
+    case "check": {
+      const report = checks.last(server);
+      if (report === undefined) return true;
+      return report.results.some((result) => result.code === code && !result.ignored && (result.unseen === true || result.status === "unknown"));
+    }
+    case "findings":
+      // The receiver finds them when it connects.
+      return server.follow === undefined && (server.receiver.child.state !== "running" || server.state().receiver !== "streaming");
+    case "space":
+      return code === supervisorErrors.spaceForecast.spec.code && placesOf(server, main()).some((path) => !space.forecasts(path));
+    default:
+      return false;
+  }
 }
 
 function fromStatus(server: SupervisedServer, sources: AlarmSources, failed: FailedJobs): Alarm[] {

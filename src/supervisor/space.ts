@@ -21,6 +21,8 @@ export interface SpaceMonitor {
   fullInMs(path: string): number | undefined;
   /** What disappears of the free bytes there in an hour. */
   bytesPerHour(path: string): number | undefined;
+  /** Whether it is known that it does not fill up within a day where no problem says so; false after a start. */
+  forecasts(path: string): boolean;
   /** What an operator should know of the file systems of `paths`, each once. */
   problems(paths: readonly string[]): ProblemSummary[];
   /** Asks now; resolves when all have answered but those that still owe an earlier answer. */
@@ -115,6 +117,7 @@ export function createSpaceMonitor(paths: () => readonly string[], options: Spac
     },
     fullInMs: (path) => outlookOf(path)?.fullInMs,
     bytesPerHour: (path) => growthOf(path)?.bytesPerHour,
+    forecasts: (path) => growthOf(path)?.forecasts === true,
     problems(of) {
       const found = new Map<string, ProblemSummary>();
       for (const path of of) {

@@ -140,6 +140,17 @@ test.each(alarmSubjects)("no alarm about %s is passed over", (subject) => {
   expect(runChecks({ ...healthy, ...withAlarm(subject) }, []).status).not.toBe("ok");
 });
 
+test("what nobody could look at is told from what there is not to be looked at: it is no end of what was found before", () => {
+  const unseen = (change: Partial<CheckInput>, code: CheckCode) => verdict(change, code)?.unseen === true;
+  const down = withProbe({ failure: alarm, server: null, prerequisites: [] });
+  expect(["PRIMARY_WAL_SPACE", "CLOCK", "SERVER_CERTIFICATE", "WAL_LEVEL"].filter((code) => !unseen(down, code as CheckCode))).toEqual([]);
+  expect(["ENCRYPTION_KEY", "CERTIFICATE_FILES", "CLOCK"].filter((code) => !unseen({ online: false, probe: undefined }, code as CheckCode))).toEqual([]);
+  expect(unseen({ earlier: undefined }, "PRIMARY_WAL_SPACE")).toBe(true);
+  expect(unseen(withServer({ certificateEnds: null }), "SERVER_CERTIFICATE")).toBe(false);
+  expect(unseen({ encrypts: false }, "ENCRYPTION_KEY")).toBe(false);
+  expect(unseen(withProbe({ certificates: [] }), "CERTIFICATE_FILES")).toBe(false);
+});
+
 test("what the receiver found counts when the server cannot be asked", () => {
   const change = { ...withProbe({ failure: alarm, server: null, prerequisites: [] }), ...withAlarm("findings", [{ ...alarm, code: "SLOT", statement: "SELECT …" }]) };
   expect(verdict(change, "SLOT")).toMatchObject({ status: "critical", statement: "SELECT …" });

@@ -9,7 +9,7 @@ const rules = { delayMs: 60, notOverBefore: 0 };
 function play(looks: readonly (readonly [at: number, keys: readonly string[]])[], given = rules): string[] {
   let known: readonly KnownAlarm[] = [];
   return looks.flatMap(([at, keys]) => {
-    const change = takeIn(known, keys.map((key) => alarm(key)), at, given);
+    const change = takeIn(known, { alarms: keys.map((key) => alarm(key)) }, at, given);
     known = change.known;
     return [...change.firing.map(({ key }) => `${at} ${key}`), ...change.recovered.map(({ key }) => `${at} ${key} over`)];
   });
@@ -31,14 +31,24 @@ describe("an alarm", () => {
   it("is not over while a daemon that was just started has not seen everything", () => {
     const told: KnownAlarm = { ...alarm("a"), since: 0, told: 5, goneSince: null };
     const grace = { delayMs: 0, notOverBefore: 1000 };
-    const first = takeIn([told], [], 500, grace);
+    const first = takeIn([told], { alarms: [] }, 500, grace);
     expect(first.recovered).toEqual([]);
-    expect(takeIn(first.known, [], 1000, grace).recovered).toHaveLength(1);
-    expect(takeIn(first.known, [alarm("a")], 1000, grace)).toMatchObject({ firing: [], recovered: [] });
+    expect(takeIn(first.known, { alarms: [] }, 1000, grace).recovered).toHaveLength(1);
+    expect(takeIn(first.known, { alarms: [alarm("a")] }, 1000, grace)).toMatchObject({ firing: [], recovered: [] });
+  });
+  it("is not over as long as nobody could look for it, and its time to be gone begins after that", () => {
+    const told: KnownAlarm = { ...alarm("a"), since: 0, told: 5, goneSince: null };
+    const blind = takeIn([told], { alarms: [], unseen: (key) => key === "a" }, 1000, rules);
+    expect(blind).toMatchObject({ recovered: [], known: [{ key: "a", goneSince: null }] });
+    const seen = takeIn(blind.known, { alarms: [] }, 2000, rules);
+    expect(seen.recovered).toEqual([]);
+    // It was gone for a moment when nobody could look again: that moment counts for nothing.
+    expect(takeIn(seen.known, { alarms: [], unseen: () => true }, 2060, rules)).toMatchObject({ recovered: [], known: [{ goneSince: null }] });
+    expect(takeIn(seen.known, { alarms: [] }, 2060, rules).recovered).toHaveLength(1);
   });
   it("keeps its first message as long as it was told, so that its end names what was told", () => {
-    const first = takeIn([], [alarm("a", "3 h old")], 0, { delayMs: 0, notOverBefore: 0 });
-    expect(takeIn(first.known, [alarm("a", "4 h old")], 1, rules).known[0]?.message).toBe("3 h old");
+    const first = takeIn([], { alarms: [alarm("a", "3 h old")] }, 0, { delayMs: 0, notOverBefore: 0 });
+    expect(takeIn(first.known, { alarms: [alarm("a", "4 h old")] }, 1, rules).known[0]?.message).toBe("3 h old");
   });
 });
 

@@ -53,7 +53,7 @@ describe("notifications", () => {
   it("are told once to every target, however often somebody looks", async () => {
     const [one, two] = [scripted("notify_webhook"), scripted("notify_email")];
     const { notifier } = world([one, two]);
-    for (let look = 0; look < 5; look += 1) notifier.look([alarm("A"), alarm("B")]);
+    for (let look = 0; look < 5; look += 1) notifier.look({ alarms: [alarm("A"), alarm("B")] });
     await waitFor("both have both", () => one.got.length === 2 && two.got.length === 2);
     expect(one.got).toEqual(two.got);
     await notifier.close();
@@ -63,7 +63,7 @@ describe("notifications", () => {
     const [stubborn, ready] = [scripted("notify_webhook"), scripted("notify_email")];
     stubborn.takes = false;
     const { notifier } = world([stubborn, ready]);
-    notifier.look([alarm("A")]);
+    notifier.look({ alarms: [alarm("A")] });
     notifier.happened(alarm("B"));
     await waitFor("it was tried several times", () => stubborn.attempts > 3);
     expect(kinds(ready)).toEqual(["firing A", "firing B"]);
@@ -79,15 +79,15 @@ describe("notifications", () => {
     const before = scripted();
     before.takes = false;
     const first = world([before]);
-    first.notifier.look([alarm("A")]);
+    first.notifier.look({ alarms: [alarm("A")] });
     await waitFor("it waits", () => first.memory.pending["notify_webhook"]?.length === 1);
     await first.notifier.close();
 
     const after = scripted();
     const second = world([after], first.memory);
-    second.notifier.look([alarm("A")]);
+    second.notifier.look({ alarms: [alarm("A")] });
     await waitFor("it is delivered", () => after.got.length === 1);
-    second.notifier.look([alarm("A")]);
+    second.notifier.look({ alarms: [alarm("A")] });
     await second.notifier.close();
     expect(kinds(after)).toEqual(["firing A"]);
     expect(after.got[0]?.id).toBe(first.memory.pending["notify_webhook"]?.[0]?.id);
@@ -113,7 +113,7 @@ describe("notifications", () => {
   it("about what nobody wants to hear of are not told, nor is its end", async () => {
     const target = scripted();
     const { notifier } = world([target], undefined, ["gap"]);
-    notifier.look([alarm("A")]);
+    notifier.look({ alarms: [alarm("A")] });
     notifier.happened({ ...alarm("B"), category: "gap" });
     await waitFor("the other one is told", () => target.got.length === 1);
     expect(kinds(target)).toEqual(["firing B"]);
@@ -124,7 +124,7 @@ describe("notifications", () => {
     const stubborn = scripted();
     stubborn.takes = false;
     const { notifier } = world([stubborn, scripted("notify_email")]);
-    notifier.look([alarm("A")]);
+    notifier.look({ alarms: [alarm("A")] });
     await waitFor("it was tried", () => stubborn.attempts > 0);
     const [next, other] = [scripted(), scripted("notify_slack")];
     notifier.update({ targets: [next, other], categories: ["failed"], delayMs: 0 });

@@ -48,6 +48,7 @@ describe("the file systems that are watched", () => {
     await pass(20, grow);
     // 880 MB at 2 MB a minute: not believed yet.
     expect(space.problems(["/b"])).toEqual([]);
+    expect([space.forecasts("/b"), space.forecasts("/nowhere")]).toEqual([false, false]);
     await pass(60, grow);
     const [problem, ...more] = space.problems(["/b", "/b/primary"]);
     expect([problem?.code, more]).toEqual(["SPACE_FORECAST", []]);
@@ -61,6 +62,7 @@ describe("the file systems that are watched", () => {
     expect(lines("warn").length).toBeGreaterThan(warned);
     await pass(300, () => undefined);
     expect(space.problems(["/b"])).toEqual([]);
+    expect(space.forecasts("/b")).toBe(true);
     expect(lines("info").at(-1)).toContain("does not fill up any more");
   });
 
@@ -70,6 +72,7 @@ describe("the file systems that are watched", () => {
       room.freeInodes -= 10;
       room.free -= 1000;
     });
+    expect(space.forecasts("/b")).toBe(false);
     expect(space.problems(["/b"])[0]?.message).toMatch(/^the file system of "\/b" has no inodes left in 2. min .* \(1200 an hour, 5[0-9]0 are free\)$/);
   });
 
