@@ -6,8 +6,8 @@
  */
 import { join } from "node:path";
 import { toMonetaError } from "../common/index.ts";
-import { loadCliConfiguration, loadConfiguration } from "../config/index.ts";
-import type { LoadedClientConfiguration } from "../config/index.ts";
+import { configErrors, loadCliConfiguration, loadConfiguration, socketDirectoryIn } from "../config/index.ts";
+import type { FileLocations, LoadedClientConfiguration } from "../config/index.ts";
 import type { MasterKey } from "../encryption/index.ts";
 import { managementSocketName } from "../management/index.ts";
 import type { FrameCompression, FrameEncryption, ManagementAddress, OutputFormat } from "../management/index.ts";
@@ -47,15 +47,18 @@ async function socketDirectory(
   terminal: Terminal,
 ): Promise<string> {
   if (client.options.unixSocketDir !== undefined) return client.options.unixSocketDir;
+  const locations: FileLocations = {
+    directory: options.directory,
+    environment: terminal.environment,
+    ...(terminal.defaultDirectory === undefined ? {} : { defaultDirectory: terminal.defaultDirectory }),
+  };
   try {
-    const { configuration } = await loadConfiguration({
-      directory: options.directory,
-      environment: terminal.environment,
-      purpose: "offline",
-      ...(terminal.defaultDirectory === undefined ? {} : { defaultDirectory: terminal.defaultDirectory }),
-    });
+    const { configuration } = await loadConfiguration({ ...locations, purpose: "offline" });
     return configuration.main.unixSocketDir;
   } catch (error) {
+    // The daemon that runs read it when it was right; what is wrong with it now is for the daemon to say and to log.
+    const known = configErrors.invalid.is(error) ? await socketDirectoryIn(locations) : undefined;
+    if (known !== undefined) return known;
     const where =
       client.file === undefined ? "there is no pgmoneta_cli.conf" : `${client.file} does not set unix_socket_dir`;
     throw cliErrors.socketUnknown(

@@ -24,4 +24,5 @@ export { formatProblem } from "./problem.ts";
 export { createConfigurationFile, editConfigurationFile } from "./save-file.ts";
 export { secretFilesOf } from "./secret-files.ts";
 export { shownText } from "./shown-value.ts";
+export { socketDirectoryIn } from "./socket-directory.ts";
 export type * from "./value-types.ts";

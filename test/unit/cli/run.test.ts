@@ -290,6 +290,18 @@ describe("moneta-cli", () => {
     expect((await run(["ping"])).stderr).toContain("pgmoneta.conf:2: hots: expected a key of this section: did you mean host?");
   });
 
+  it("reaches the daemon by a pgmoneta.conf that became wrong: it is the daemon that must say so", async () => {
+    await startDaemon();
+    const conf = join(directory, "pgmoneta.conf");
+    writeFileSync(conf, `[pgmoneta]\nunix_socket_dir = ${directory}\nhots = x\n[a\n`);
+    expect(await run(["-D", directory, "ping"])).toMatchObject({ status: 0, stderr: "" });
+    writeFileSync(conf, `[pgmoneta]\nhots = x\nunix_socket_dir = ""\n`);
+    const { status, stderr } = await run(["-D", directory, "ping"]);
+    expect(status).toBe(2);
+    expect(stderr).toContain("pgmoneta.conf:2: hots: expected a key of this section");
+    expect(requests).toHaveLength(1);
+  });
+
   it("names file and line of a wrong configuration", async () => {
     configure("compresion = none");
     const { status, stderr } = await run(["ping"]);
