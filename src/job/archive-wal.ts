@@ -6,6 +6,7 @@ import { runArchiver, type ReceivingAt, type SegmentHooks } from "../wal/index.t
 import { levelFor } from "./compression-level.ts";
 import { dataKeys } from "./data-keys.ts";
 import type { JobEnvironment, JobHandler } from "./job.ts";
+import { lowerPriority } from "./lower-priority.ts";
 
 const IDLE_MS = 60_000;
 
@@ -17,6 +18,8 @@ function receivingAt({ receiver, timeline, writeLsn }: ServerState): ReceivingAt
 
 export const archiveWal: JobHandler<"archive-wal"> = async (_request, environment) => {
   const { archived, clock, logger, onSegment, repository, server, serverConfiguration, serverState, signal, storage } = environment;
+  // What was received is safe as it is, while commits may wait for the receiver, and the server may be on this machine.
+  lowerPriority();
   const encrypted = repository.encryption !== "none";
   let lastSegment = 0;
   const { segments, storedBytes } = await runArchiver(

@@ -67,6 +67,7 @@ async function idle(context: BenchContext, servers: number, seconds: number): Pr
           surroundings: { daemon: moneta.daemon.pid },
           async prepare() {
             await moneta.start();
+            await moneta.untilAlone();
             await pause(5);
           },
           run: () => pause(seconds),

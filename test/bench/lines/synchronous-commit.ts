@@ -81,6 +81,10 @@ async function moneta(
     surroundings: { daemon: one.daemon.pid, server: cluster.pid },
     async prepare() {
       await one.start();
+      // As in a server that is at work, its archiver is there: it would otherwise start with the first segment, once, in these seconds.
+      await cluster.sql("SELECT pg_logical_emit_message(false, 'bench', 'a segment that is not empty'); SELECT pg_switch_wal()");
+      await waitFor("the archiver is there", () => one.daemon.children().length > 1);
+      await one.untilIdle();
       await waitForEachCommit(cluster);
     },
     run: async () => void (rate = await commitRate(context, cluster, clients)),

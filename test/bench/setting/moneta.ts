@@ -6,18 +6,22 @@ import { createDaemon } from "../../support/daemon.ts";
 import type { Daemon } from "../../support/daemon.ts";
 import type { Cluster, Settings } from "../../support/postgres-cluster.ts";
 import { waitFor } from "../../support/wait-for.ts";
+import { processTable, treeOf } from "../measure/index.ts";
+import type { ProcessStat } from "../measure/index.ts";
 import { bytesBelow } from "./disk.ts";
 
 export interface Moneta {
   readonly daemon: Daemon;
-  /** Starts it and waits until it streams and nothing else is left to do. */
+  /** Starts it and waits until it streams and has nothing left to do; its archiver may stay for a minute, in case of more. */
   readonly start: () => Promise<void>;
   /** Starts it and waits for nothing, for when the start itself is measured. */
   readonly launch: () => Promise<void>;
   /** After launch: until it answers. */
   readonly untilPing: () => Promise<void>;
-  /** Until nothing but the receivers runs: all finished segments are archived. */
+  /** Until it does nothing any more: all finished segments are archived. */
   readonly untilIdle: () => Promise<void>;
+  /** Until nothing but the receivers is there: a minute after the archiver had its last segment. */
+  readonly untilAlone: () => Promise<void>;
   readonly stop: () => Promise<void>;
   readonly backup: () => Promise<void>;
   /** The directory of the newest backup. */
@@ -69,11 +73,12 @@ export async function prepareMoneta({ cluster, settings, servers = 1, slot, env,
     async start() {
       await daemon.start();
       for (const { name } of sections) await daemon.waitUntilStreaming(name);
-      await waitUntilIdle(daemon, servers);
+      await waitUntilIdle(daemon);
     },
     launch: () => daemon.launch(),
     untilPing: () => untilPing(join(daemon.socketDir, ".s.pgmoneta")),
-    untilIdle: () => waitUntilIdle(daemon, servers),
+    untilIdle: () => waitUntilIdle(daemon),
+    untilAlone: () => waitUntilAlone(daemon, servers),
     async stop() {
       await daemon.stop();
     },
@@ -113,11 +118,30 @@ async function untilPing(socketPath: string): Promise<void> {
   );
 }
 
-/** Nothing but the receivers runs, and that not only between two jobs. */
-async function waitUntilIdle(daemon: Daemon, receivers: number): Promise<void> {
+/** Its processes are the same for a while and took no processor time, but for what a sign of life costs. */
+async function waitUntilIdle(daemon: Daemon): Promise<void> {
+  const CALM = 10;
   let calm = 0;
+  let before: ProcessStat[] = [];
   await waitFor(
     "the daemon has nothing to do",
+    () => {
+      const pid = daemon.pid();
+      const now = treeOf(pid === undefined ? [] : [pid], processTable());
+      const same = now.length === before.length && now.every((one) => before.some((other) => other.pid === one.pid && one.own - other.own < 0.015));
+      calm = same ? calm + 1 : 0;
+      before = now;
+      return calm >= CALM;
+    },
+    { everyMs: 50, deadlineMs: 300_000, seen: () => daemon.log().slice(-2000) },
+  );
+}
+
+/** Nothing but the receivers runs, and that not only between two jobs. */
+async function waitUntilAlone(daemon: Daemon, receivers: number): Promise<void> {
+  let calm = 0;
+  await waitFor(
+    "only receivers are left of the daemon",
     () => {
       calm = daemon.children().length === receivers ? calm + 1 : 0;
       return calm >= 8;
