@@ -20,7 +20,10 @@ import type { ArchiveDependencies, ArchivedCluster, ArchiveOptions, ArchiveResul
 import { archiveErrors } from "./errors.ts";
 import { createTarSink } from "./tar-sink.ts";
 
-/** Makes the archive. Throws TARGET_EXISTS, the errors of this folder, and what the cluster throws. */
+/**
+ * Makes the archive; what one of the same backup left there that was killed goes before. Throws TARGET_EXISTS, the errors
+ * of this folder, and what the cluster throws.
+ */
 export async function archive(options: ArchiveOptions, deps: ArchiveDependencies): Promise<ArchiveResult> {
   const { directory, server, spec } = options;
   const { logger } = deps;
@@ -36,6 +39,7 @@ export async function archive(options: ArchiveOptions, deps: ArchiveDependencies
   try {
     const own = await attempting("create", file, () => createOutputFile(file));
     output = own;
+    for (const path of own.abandoned) logger.warn(`the remains of an archive that was not finished were removed: "${path}"`, { server, path });
     const written = await writeArchive(options, deps, cluster, own);
     throwIfAborted(deps.signal);
     await attempting("write", file, () => own.publish());
@@ -59,7 +63,7 @@ async function writeArchive(
   progress({ bytesDone, bytesTotal });
   try {
     const stored = pipeline.openFile({
-      write: (piece) => attempting("write", output.path, () => output.write(piece)),
+      write: (piece) => attempting("write", output.path, () => output.write(piece), piece.length),
       close: async () => undefined,
       abort: async () => undefined,
     });
@@ -97,15 +101,15 @@ async function giveUp(
   }
 }
 
-/** Runs one step on `path`; `what` completes "could not …". Errors of the catalogue pass. */
-async function attempting<T>(what: string, path: string, step: () => Promise<T>): Promise<T> {
+/** Runs one step on `path`; `what` completes "could not …", `needed` are the bytes that it writes. Errors of the catalogue pass. */
+async function attempting<T>(what: string, path: string, step: () => Promise<T>, needed?: number): Promise<T> {
   try {
     return await step();
   } catch (error) {
     if (error instanceof MonetaError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (isOutOfRoom(error)) {
-      const { text, details } = describeShortage(error, path);
+      const { text, details } = describeShortage(error, path, needed);
       throw archiveErrors.noSpace(`no space to ${what} "${path}"${text}`, { path, ...details }, error);
     }
     throw archiveErrors.failed(`could not ${what} "${path}": ${code ?? message}`, { path }, error);

@@ -82,7 +82,7 @@ async function writeResult(
 }
 
 const append = (output: OutputFile, piece: Uint8Array): Promise<void> =>
-  attempting("write", output.path, () => output.write(piece));
+  attempting("write", output.path, () => output.write(piece), piece.length);
 
 /** All bytes of a file in order. */
 async function* piecesOf(source: RandomReader, signal: AbortSignal): AsyncGenerator<Buffer> {
