@@ -1,9 +1,11 @@
 /**
  * The file in the restored data directory that tells `restore_command` what this recovery may read, and what it must
- * be able to read. It holds no secret.
+ * be able to read. It holds no secret. It has a digest of itself: with one digit changed in its end, recovery would end
+ * there and PostgreSQL open with the rest lost.
  */
+import { createHash } from "node:crypto";
 import { messageOf } from "../common/index.ts";
-import { formatLsn, lsn, parseLsn, timelineId, type Lsn, type TimelineHistory } from "../postgres/index.ts";
+import { formatLsn, isSegmentSize, lsn, parseLsn, timelineId, type Lsn, type TimelineHistory } from "../postgres/index.ts";
 import { restoreErrors } from "./errors.ts";
 
 /** Its name, relative to the data directory, which is where PostgreSQL calls `restore_command`. */
@@ -53,8 +55,11 @@ export function formatRecoveryPlan(plan: RecoveryPlan): string {
     timeline: history.timeline,
     ancestors: history.entries.map(({ timeline, switchLsn }) => ({ timeline, switchLsn: formatLsn(switchLsn) })),
   };
-  return `${JSON.stringify(document, null, 2)}\n`;
+  return `${JSON.stringify({ ...document, sha256: digestOf(document) }, null, 2)}\n`;
 }
+
+/** Of what a plan says, whatever blanks are between it. */
+const digestOf = (document: object): string => createHash("sha256").update(JSON.stringify(document)).digest("hex");
 
 /** Reads the file. Throws RECOVERY_PLAN_DAMAGED. */
 export function parseRecoveryPlan(text: string, path: string): RecoveryPlan {
@@ -67,7 +72,7 @@ export function parseRecoveryPlan(text: string, path: string): RecoveryPlan {
     throw refuse("it is not JSON", error);
   }
   if (typeof document !== "object" || document === null) throw refuse("it is not an object");
-  const fields = document as Record<string, unknown>;
+  const { sha256, ...fields } = document as Record<string, unknown>;
   const textOf = (name: string): string => {
     const value = fields[name];
     if (typeof value !== "string" || value === "") throw refuse(`it has no ${name}`);
@@ -85,7 +90,7 @@ export function parseRecoveryPlan(text: string, path: string): RecoveryPlan {
   if (masterKeyFile !== undefined && typeof masterKeyFile !== "string") throw refuse("it has no path of a master key");
   if (secondCopy !== undefined && typeof secondCopy !== "string") throw refuse("it has no path of a second copy");
   try {
-    return {
+    const plan = {
       baseDir: textOf("baseDir"),
       server: textOf("server"),
       label: textOf("label"),
@@ -100,6 +105,9 @@ export function parseRecoveryPlan(text: string, path: string): RecoveryPlan {
       follows,
       toTheEnd,
     };
+    if (!isSegmentSize(plan.segmentSize)) throw refuse(`no segment has ${plan.segmentSize} bytes`);
+    if (sha256 !== digestOf(fields)) throw refuse("it is not as the restore wrote it");
+    return plan;
   } catch (error) {
     if (restoreErrors.planDamaged.is(error)) throw error;
     throw refuse(messageOf(error), error);
@@ -116,7 +124,8 @@ function ancestorOf(value: unknown): TimelineHistory["entries"][number] {
 
 function unarchivedOf(value: unknown): UnarchivedSegment {
   const { segment, bytes, sha256 } = (value ?? {}) as Record<string, unknown>;
-  if (typeof segment !== "string" || typeof bytes !== "number" || typeof sha256 !== "string") {
+  const sound = typeof segment === "string" && typeof sha256 === "string" && typeof bytes === "number";
+  if (!sound || !Number.isSafeInteger(bytes) || bytes < 0) {
     throw restoreErrors.planDamaged("a plan of recovery has a segment without bytes and digest");
   }
   return { segment, bytes, sha256 };

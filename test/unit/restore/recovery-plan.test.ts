@@ -43,9 +43,35 @@ describe("the plan of recovery", () => {
     [JSON.stringify({ ...document, ancestors: [{}] }), "ancestor"],
     [JSON.stringify({ ...document, unarchived: [{ segment: 5 }] }), "segment"],
     [JSON.stringify({ ...document, segmentSize: "16MB" }), "segmentSize"],
+    [JSON.stringify({ ...document, segmentSize: 16 * 1024 * 1024 - 1 }), "no segment has"],
+    [JSON.stringify({ ...document, unarchived: [{ segment: "000000010000000000000005", bytes: -1, sha256: "" }] }), "segment"],
+    [JSON.stringify({ ...document, to: "0/4000148" }), "not as the restore wrote it"],
   ])("is refused when it is not one: %s", (text, why) => {
     expect(() => parseRecoveryPlan(text, "plan")).toThrow(why);
   });
+});
+
+/** What a bit of the file may become without anybody having to notice: blanks of JSON, of which the digest knows nothing. */
+const blank = (byte: number): boolean => [0x20, 0x0a, 0x0d, 0x09].includes(byte);
+
+it("a plan of which one bit flipped is refused, whichever it is: an end that moved would end recovery there", () => {
+  const bytes = Buffer.from(formatRecoveryPlan({ ...plan, history: forked, secondCopy: "/mnt/second" }));
+  const taken: string[] = [];
+  for (let at = 0; at < bytes.length; at += 1) {
+    for (let bit = 0; bit < 8; bit += 1) {
+      const before = bytes[at] ?? 0;
+      const after = before ^ (1 << bit);
+      bytes[at] = after;
+      try {
+        parseRecoveryPlan(bytes.toString("utf8"), "plan");
+        if (!blank(before) || !blank(after)) taken.push(`byte ${at}: ${String.fromCharCode(before)} became ${String.fromCharCode(after)}`);
+      } catch (error) {
+        if ((error as { code?: string }).code !== "RECOVERY_PLAN_DAMAGED") throw error;
+      }
+      bytes[at] = before;
+    }
+  }
+  expect(taken).toEqual([]);
 });
 
 describe("the segments that are had ready", () => {
