@@ -9,6 +9,7 @@ import {
   formatByteSize,
   messageOf,
   MonetaError,
+  roomAt,
   throwIfAborted,
   toMonetaError,
 } from "../common/index.ts";
@@ -18,7 +19,7 @@ import { drillErrors } from "./errors.ts";
 import { findPrograms, type PostgresPrograms } from "./find-programs.ts";
 import { inspectServer, type DrilledFacts } from "./inspect-server.ts";
 import type { DrillCheckResult, DrillReport, DrillStage } from "./report.ts";
-import { readServerLog, startServer } from "./run-server.ts";
+import { complaintOfRoom, readServerLog, startServer } from "./run-server.ts";
 import { openScratch, type Scratch } from "./scratch.ts";
 
 /** What is known so far; a drill that fails reports what it had come to. */
@@ -37,6 +38,8 @@ interface Findings {
 
 /** Recovery keeps about this much of its WAL beside the cluster (max_wal_size by default, and what is being replayed). */
 const walRoom = 1.5 * 1024 ** 3;
+/** With less than this nothing can be written, not even the line of the log that says so. */
+const leastRoom = 1024 * 1024;
 
 /** Runs a drill. Nothing of it is left but what is returned. */
 export async function drill(options: DrillOptions, deps: DrillDependencies): Promise<DrillReport> {
@@ -51,6 +54,7 @@ export async function drill(options: DrillOptions, deps: DrillDependencies): Pro
     await rehearse(scratch, found, options, deps);
   } catch (error) {
     if (signal.aborted || commonErrors.aborted.is(error) || saysNothing(error, deps)) throw error;
+    await refuseIfFull(scratch, options.workspace, error);
     const { code, message } = toMonetaError(error);
     failure = { stage: found.stage, code, message };
   } finally {
@@ -77,6 +81,18 @@ export async function drill(options: DrillOptions, deps: DrillDependencies): Pro
 function saysNothing(error: unknown, { saysNothingOfBackup }: DrillDependencies): boolean {
   const own = [drillErrors.programsMissing, drillErrors.noSpace, drillErrors.position, drillErrors.workspaceRefused];
   return error instanceof MonetaError && (own.some((known) => known.is(error)) || saysNothingOfBackup(error));
+}
+
+/** Somebody filled the workspace, or the server did: why it ended says nothing of the backup. */
+async function refuseIfFull(scratch: Scratch, workspace: string, cause: unknown): Promise<void> {
+  const { free, freeInodes, inodes } = await roomAt(workspace);
+  const said = complaintOfRoom(await readServerLog(scratch));
+  if (said === undefined && free >= leastRoom && (inodes === 0 || freeInodes > 0)) return;
+  throw drillErrors.noSpace(
+    `the workspace "${workspace}" ran full while the drilled server worked, ${formatByteSize(free)} and ${inodes === 0 ? "any number of" : freeInodes} inodes are free now: ${said ?? messageOf(cause)}`,
+    { path: workspace, free, freeInodes },
+    cause,
+  );
 }
 
 async function refuseUnreadable(file: string | undefined): Promise<void> {

@@ -115,6 +115,13 @@ export async function readServerLog({ serverLog }: Scratch): Promise<string> {
   return text.length < shownOfLog ? text : text.slice(text.indexOf("\n") + 1);
 }
 
+const outOfRoom = /No space left on device|Disk quota exceeded|\b(?:ENOSPC|EDQUOT)\b|\bno space to /;
+
+/** The last line that speaks of a full file system or a quota that is used up: the server's, or of what fetches its WAL. */
+export function complaintOfRoom(log: string): string | undefined {
+  return log.split("\n").findLast((line) => outOfRoom.test(line))?.trim();
+}
+
 /** The line that says why a server ended: its last one of a serious level, with what belongs to it. */
 export function lastComplaint(log: string): string {
   const lines = log.split("\n").filter((line) => line.trim() !== "");

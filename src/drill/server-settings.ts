@@ -42,6 +42,8 @@ export function drillSettings(
     ...(major <= 14 ? [["stats_temp_directory", "pg_stat_tmp"] as const] : []),
     ["logging_collector", "off"],
     ["log_destination", "stderr"],
+    // What it says is read, for what it ended for.
+    ["lc_messages", "C"],
     // Nobody asks it before recovery has ended; and its state says so, which it does not with hot_standby.
     ["hot_standby", "off"],
     ["restart_after_crash", "off"],

@@ -11,7 +11,7 @@ import {
   type DrillReport,
 } from "../../../src/drill/index.ts";
 import { createBoundedText } from "../../../src/drill/run-program.ts";
-import { lastComplaint } from "../../../src/drill/run-server.ts";
+import { complaintOfRoom, lastComplaint } from "../../../src/drill/run-server.ts";
 import { openScratch } from "../../../src/drill/scratch.ts";
 import { drillSettings } from "../../../src/drill/server-settings.ts";
 import { createRecordingLogger } from "../supervisor/stand-ins.ts";
@@ -95,6 +95,15 @@ it("the reason of a server that did not open is its last serious line, with what
     "LOG:  starting\nFATAL:  could not find it\nDETAIL:  It is not there.\nLOG:  database system is shut down\n";
   expect(lastComplaint(log)).toBe("FATAL:  could not find it DETAIL:  It is not there.");
   expect(lastComplaint("")).toBe("it ended without a word");
+});
+
+it.each([
+  'FATAL:  could not write to file "pg_wal/xlogtemp.77": No space left on device',
+  'ERROR:  could not extend file "base/5/1259": Disk quota exceeded',
+  'error: no space to write "/w/drill-1/cluster/pg_wal/RECOVERYXLOG"; 0 bytes are free now',
+])("a server that ended for want of room is told from one that a backup ended: %s", (line) => {
+  expect(complaintOfRoom(`LOG:  starting\n${line}\nLOG:  database system is shut down\n`)).toBe(line);
+  expect(complaintOfRoom("FATAL:  could not locate a valid checkpoint record\nPANIC:  invalid page in block 7\n")).toBeUndefined();
 });
 
 it("a long output keeps its beginning and its end", () => {
