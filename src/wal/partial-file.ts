@@ -43,7 +43,11 @@ function checkSize(fd: number, { path, existing, segmentSize }: PartialFile): { 
   return facts;
 }
 
-/** An empty file, and one of zeros only (filled in advance), has no WAL and is begun anew; nothing else is ever cut. */
+/**
+ * An empty file, and one of zeros only (filled in advance), has no WAL and is begun anew; nothing else is ever cut. One
+ * whose name could not be synced is removed: a second sync of the directory may say yes without having done anything, and
+ * what was acknowledged in the file would be gone with its name.
+ */
 function begin(calls: SegmentCalls, fd: number, size: number, { path, directory }: PartialFile): void {
   const block = Buffer.allocUnsafe(Math.min(size, 1024 * 1024));
   for (let at = 0; at < size; ) {
@@ -54,7 +58,12 @@ function begin(calls: SegmentCalls, fd: number, size: number, { path, directory 
     at += read;
   }
   if (size > 0) ftruncateSync(fd, 0);
-  syncDirectorySync(directory);
+  try {
+    calls.syncNames(directory);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  }
 }
 
 /** What a process before this one wrote may not be on disk. If the disk refuses it now, it is never asked again for this file. */

@@ -1,11 +1,14 @@
 /** The system calls of a segment being received that can fail in ways which must be tried: a full disk, a disk that refuses a sync. */
 import { fdatasyncSync, fsyncSync, readSync, writeSync } from "node:fs";
+import { syncDirectorySync } from "../common/index.ts";
 
 export interface SegmentCalls {
   read(fd: number, target: Uint8Array, position: number): number;
   write(fd: number, data: Uint8Array, position: number): number;
   datasync(fd: number): void;
   sync(fd: number): void;
+  /** Of the directory, when a new file has got its name in it. */
+  syncNames(directory: string): void;
 }
 
 export const systemSegmentCalls: SegmentCalls = {
@@ -13,4 +16,5 @@ export const systemSegmentCalls: SegmentCalls = {
   write: (fd, data, position) => writeSync(fd, data, 0, data.length, position),
   datasync: fdatasyncSync,
   sync: fsyncSync,
+  syncNames: syncDirectorySync,
 };

@@ -247,6 +247,19 @@ describe("a disk that fails", () => {
     expect(disk.counts.sync).toBe(1);
   });
 
+  it("at the sync of a new name leaves no file of that name, and the next one is made anew", () => {
+    const disk = faultyDisk();
+    disk.fail = (call) => (call === "syncNames" ? systemError("EIO") : undefined);
+    expect(() => directory.open({ calls: disk })).toThrow(code("WAL_WRITE_FAILED"));
+    // The directory has nothing to sync of it: a sync that is asked for again could not say yes for a name that was lost.
+    expect(directory.names()).toEqual([]);
+    disk.fail = () => undefined;
+    const file = directory.open({ calls: disk });
+    file.take(content.subarray(0, 100));
+    file.sync();
+    expect([file.durable, disk.counts.syncNames, directory.names()]).toEqual([100, 2, [`${segment}.partial`]]);
+  });
+
   it("at a sync leaves a file that is set aside when it held acknowledged bytes, and removed when not", () => {
     const disk = faultyDisk();
     const failing = (): void => {

@@ -15,8 +15,8 @@ export const systemError = (code: string): Error => Object.assign(new Error(`${c
 
 /** The system's calls, which count themselves and fail when `fail` says so. */
 export interface FaultyDisk extends SegmentCalls {
-  readonly counts: Record<"read" | "write" | "datasync" | "sync", number>;
-  fail: (call: "read" | "write" | "datasync" | "sync") => Error | undefined;
+  readonly counts: Record<keyof SegmentCalls, number>;
+  fail: (call: keyof SegmentCalls) => Error | undefined;
   /** A write takes so many bytes at most. */
   shortWrites: number;
 }
@@ -28,7 +28,7 @@ export function faultyDisk(): FaultyDisk {
     if (error !== undefined) throw error;
   };
   const disk: FaultyDisk = {
-    counts: { read: 0, write: 0, datasync: 0, sync: 0 },
+    counts: { read: 0, write: 0, datasync: 0, sync: 0, syncNames: 0 },
     fail: () => undefined,
     shortWrites: Infinity,
     read(fd, target, position) {
@@ -46,6 +46,10 @@ export function faultyDisk(): FaultyDisk {
     sync(fd) {
       before("sync");
       systemSegmentCalls.sync(fd);
+    },
+    syncNames(path) {
+      before("syncNames");
+      systemSegmentCalls.syncNames(path);
     },
   };
   return disk;
