@@ -4,7 +4,7 @@
  */
 import type { Storage } from "../storage/index.ts";
 import { formatChecked, parseChecked } from "./checked-json.ts";
-import { isCount, isText, type JsonObject } from "./json-shape.ts";
+import { isCount, isMoment, isText, type JsonObject } from "./json-shape.ts";
 import { serverLayout } from "./layout.ts";
 
 /** How one of the checks of a drill ended; null when it was not run. */
@@ -168,7 +168,7 @@ function recordOf(value: unknown): DrillRecord | undefined {
     value as JsonObject;
   if (!isText(id) || !/^[0-9A-Za-z-]{1,100}$/.test(id) || !isNullOr(isText, label)) return undefined;
   if (outcome !== "proven" && outcome !== "failed") return undefined;
-  if (!isCount(started) || !isCount(ended) || !isNullOr(isText, position) || !isNullOr(isCount, moment))
+  if (!isMoment(started) || !isMoment(ended) || !isNullOr(isText, position) || !isNullOr(isMoment, moment))
     return undefined;
   if (!isNullOr(isText, lsn) || !isNullOr(isCount, restoreMs) || !isNullOr(isCount, replayMs)) return undefined;
   if (!isCheck(amcheck) || !isCheck(sql) || !isNullOr(isText, reason)) return undefined;

@@ -4,7 +4,7 @@
  */
 import type { Storage } from "../storage/index.ts";
 import { formatChecked, parseChecked } from "./checked-json.ts";
-import { isCount, isText, type JsonObject } from "./json-shape.ts";
+import { isCount, isMoment, isText, type JsonObject } from "./json-shape.ts";
 import { serverLayout } from "./layout.ts";
 
 /** Times are milliseconds since 1970 UTC. */
@@ -47,7 +47,7 @@ export function openJobJournal(storage: Storage, server: string): JobJournal {
 function entryOf(value: unknown): JournalEntry | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { id, command, backup, submitted, started } = value as JsonObject;
-  if (!isCount(id) || !isText(command) || !isCount(submitted)) return undefined;
-  if (!(backup === null || isText(backup)) || !(started === null || isCount(started))) return undefined;
+  if (!isCount(id) || !isText(command) || !isMoment(submitted)) return undefined;
+  if (!(backup === null || isText(backup)) || !(started === null || isMoment(started))) return undefined;
   return { id, command, backup, submitted, started };
 }

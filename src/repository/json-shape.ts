@@ -23,6 +23,14 @@ export function isCount(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0);
 }
 
+/** The last millisecond that a Date can hold (ECMAScript, "Time Values and Time Range"). */
+const latestMoment = 8_640_000_000_000_000;
+
+/** Milliseconds since 1970, up to the last of which a date can be made: a later one would fail whoever shows it. */
+export function isMoment(value: unknown): value is number {
+  return isCount(value) && value <= latestMoment;
+}
+
 /** A number of 32 bits without sign. */
 export function isUint32(value: unknown): value is number {
   return isCount(value) && value <= 0xffff_ffff;

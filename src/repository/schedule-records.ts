@@ -4,7 +4,7 @@
  */
 import type { Storage } from "../storage/index.ts";
 import { formatChecked, parseChecked } from "./checked-json.ts";
-import { isCount, isText, type JsonObject } from "./json-shape.ts";
+import { isMoment, isText, type JsonObject } from "./json-shape.ts";
 import { serverLayout } from "./layout.ts";
 
 export type ScheduledKind = "backup" | "drill";
@@ -73,7 +73,7 @@ const objectOf = (value: unknown): JsonObject | undefined =>
 
 function recordOf(value: unknown): ScheduleRecord | undefined {
   const { expression, since, handledUntil, last, skipped } = objectOf(value) ?? {};
-  if (!isText(expression) || !isCount(since) || !isCount(handledUntil)) return undefined;
+  if (!isText(expression) || !isMoment(since) || !isMoment(handledUntil)) return undefined;
   const run = last === null ? null : runOf(last);
   const miss = skipped === null ? null : skippedOf(skipped);
   return run === undefined || miss === undefined
@@ -86,12 +86,12 @@ const outcomes = ["running", "succeeded", "failed", "cancelled"] as const;
 function runOf(value: unknown): ScheduledRun | undefined {
   const { moment, started, outcome, ended, message } = objectOf(value) ?? {};
   const known = outcomes.find((one) => one === outcome);
-  if (!isCount(moment) || !isCount(started) || known === undefined) return undefined;
-  if (!(ended === null || isCount(ended)) || !(message === null || isText(message))) return undefined;
+  if (!isMoment(moment) || !isMoment(started) || known === undefined) return undefined;
+  if (!(ended === null || isMoment(ended)) || !(message === null || isText(message))) return undefined;
   return { moment, started, outcome: known, ended, message };
 }
 
 function skippedOf(value: unknown): SkippedRun | undefined {
   const { moment, at, reason } = objectOf(value) ?? {};
-  return isCount(moment) && isCount(at) && isText(reason) ? { moment, at, reason } : undefined;
+  return isMoment(moment) && isMoment(at) && isText(reason) ? { moment, at, reason } : undefined;
 }

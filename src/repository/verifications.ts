@@ -4,7 +4,7 @@
  */
 import type { Storage } from "../storage/index.ts";
 import { formatChecked, parseChecked } from "./checked-json.ts";
-import { isCount, isText, type JsonObject } from "./json-shape.ts";
+import { isCount, isMoment, isText, type JsonObject } from "./json-shape.ts";
 import { isLabel, serverLayout } from "./layout.ts";
 
 /** The last verification of a backup that came to an end. Times are milliseconds since 1970 UTC. */
@@ -95,7 +95,7 @@ function verificationOf(value: unknown): Verification | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { began, ended, outcome, files, bytes, findings, reason } = value as JsonObject;
   if (outcome !== "good" && outcome !== "remarks" && outcome !== "bad") return undefined;
-  if (!isCount(began) || !isCount(ended) || !isCount(files) || !isCount(bytes) || !isCount(findings)) return undefined;
+  if (!isMoment(began) || !isMoment(ended) || !isCount(files) || !isCount(bytes) || !isCount(findings)) return undefined;
   if (reason !== null && !isText(reason)) return undefined;
   return { began, ended, outcome, files, bytes, findings, reason };
 }
@@ -103,7 +103,7 @@ function verificationOf(value: unknown): Verification | undefined {
 function unfinishedOf(value: unknown): UnfinishedVerification | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { label, began, entries, files, bytes, findingCount, harmful, findings } = value as JsonObject;
-  if (!isText(label) || !isLabel(label) || !isCount(began) || !isCount(entries) || !isCount(files) || !isCount(bytes)) return undefined;
+  if (!isText(label) || !isLabel(label) || !isMoment(began) || !isCount(entries) || !isCount(files) || !isCount(bytes)) return undefined;
   if (!isCount(findingCount) || !isCount(harmful) || !Array.isArray(findings)) return undefined;
   const noted = (findings as unknown[]).filter((one): one is NotedFinding => typeof one === "object" && one !== null);
   return noted.length === findings.length ? { label, began, entries, files, bytes, findingCount, harmful, findings: noted } : undefined;

@@ -6,7 +6,7 @@ import type { Lsn, TimelineId } from "../postgres/index.ts";
 import { formatLsn, parseLsn, timelineId } from "../postgres/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { formatChecked, parseChecked } from "./checked-json.ts";
-import { isCount, isText, isUint32 } from "./json-shape.ts";
+import { isMoment, isText, isUint32 } from "./json-shape.ts";
 import { serverLayout, type ServerLayout } from "./layout.ts";
 
 /** Everything that the server had flushed at `serverTime` lies before `lsn`, and is durable here. */
@@ -25,8 +25,6 @@ export interface WalCoverageStore {
 }
 
 const largestFile = 4096;
-/** The last millisecond that a Date can hold (ECMAScript, "Time Values and Time Range"). */
-const latestMoment = 8_640_000_000_000_000;
 
 export function openWalCoverage(storage: Storage, of: string | ServerLayout): WalCoverageStore {
   const path = (typeof of === "string" ? serverLayout(of) : of).walCoverage;
@@ -36,8 +34,7 @@ export function openWalCoverage(storage: Storage, of: string | ServerLayout): Wa
       if (facts?.kind !== "file" || facts.size > largestFile) return undefined;
       const document = parseChecked((await storage.readFile(path, largestFile)).toString("utf8"));
       const { version, timeline, lsn, serverTime } = document ?? {};
-      if (version !== 2 || !isUint32(timeline) || timeline === 0 || !isText(lsn) || !isCount(serverTime)) return undefined;
-      if (serverTime > latestMoment) return undefined;
+      if (version !== 2 || !isUint32(timeline) || timeline === 0 || !isText(lsn) || !isMoment(serverTime)) return undefined;
       if (!/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/.test(lsn)) return undefined;
       return { timeline: timelineId(timeline), lsn: parseLsn(lsn), serverTime };
     },

@@ -36,8 +36,8 @@ function parseGap(value: unknown): WalGap | undefined {
   const { timeline, from, to, detectedAt, reason } = value as Record<string, unknown>;
   if (!isUint32(timeline) || !isText(from) || !isText(to) || !isText(detectedAt) || !isText(reason)) return undefined;
   const time = Date.parse(detectedAt);
-  if (Number.isNaN(time)) return undefined;
-  return { timeline: timelineId(timeline), from: parseLsn(from), to: parseLsn(to), detectedAt: time, reason };
+  const gap = { timeline: timelineId(timeline), from: parseLsn(from), to: parseLsn(to), detectedAt: time, reason };
+  return Number.isNaN(time) || gap.from >= gap.to ? undefined : gap;
 }
 
 export function openWalGaps(storage: Storage, layout: ServerLayout): WalGaps {

@@ -4,7 +4,7 @@
  */
 import type { Storage } from "../storage/index.ts";
 import { formatChecked, parseChecked } from "./checked-json.ts";
-import { isCount, isText } from "./json-shape.ts";
+import { isCount, isMoment, isText } from "./json-shape.ts";
 import { serverLayout } from "./layout.ts";
 
 /** Other content was pushed than is stored. */
@@ -50,7 +50,7 @@ const nothing: WalPushes = { segments: 0, storedBytes: 0, recent: [], last: unde
 function conflictOf(value: unknown): WalConflict | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { name, at, message } = value as Record<string, unknown>;
-  return isText(name) && isCount(at) && isText(message) ? { name, at, message } : undefined;
+  return isText(name) && isMoment(at) && isText(message) ? { name, at, message } : undefined;
 }
 
 export function openWalPushes(storage: Storage, server: string): WalPushStore {
@@ -67,7 +67,7 @@ export function openWalPushes(storage: Storage, server: string): WalPushStore {
       segments,
       storedBytes,
       recent: Array.isArray(recent) ? (recent as unknown[]).filter(isText) : [],
-      last: isText(name) && isCount(at) ? { name, at } : undefined,
+      last: isText(name) && isMoment(at) ? { name, at } : undefined,
       conflicts: (conflicts as unknown[]).flatMap((value) => conflictOf(value) ?? []),
     };
   }

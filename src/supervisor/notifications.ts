@@ -148,8 +148,10 @@ type Unread = Readonly<Record<string, unknown>>;
 
 /** The file has a checksum: what is wrong in it was written by another version. */
 const texts = (value: Unread, ...names: readonly string[]): boolean => names.every((name) => typeof value[name] === "string");
-const numbers = (value: Unread, ...names: readonly string[]): boolean => names.every((name) => typeof value[name] === "number");
+/** Milliseconds since 1970 of which a date can be made: one that cannot be shown would keep all others from being told. */
+const moments = (value: Unread, ...names: readonly string[]): boolean =>
+  names.every((name) => typeof value[name] === "number" && !Number.isNaN(new Date(value[name]).getTime()));
 const isAlarm = (value: Unread): value is Unread & Alarm =>
   texts(value, "code", "category", "message", "hint") && (value["server"] === null || typeof value["server"] === "string");
-const isKnown = (value: Unread): value is Unread & KnownAlarm => isAlarm(value) && texts(value, "key") && numbers(value, "since");
-const isNotification = (value: Unread): value is Unread & Notification => isAlarm(value) && texts(value, "id", "kind") && numbers(value, "since", "at");
+const isKnown = (value: Unread): value is Unread & KnownAlarm => isAlarm(value) && texts(value, "key") && moments(value, "since");
+const isNotification = (value: Unread): value is Unread & Notification => isAlarm(value) && texts(value, "id", "kind") && moments(value, "since", "at");

@@ -11,6 +11,7 @@ import {
   usersTarget,
 } from "./configuration.ts";
 import { childOutputTarget, ipcTarget, scramTarget } from "./exchanges.ts";
+import { incrementalFileTarget } from "./incremental-file.ts";
 import { managementDocumentTarget, managementFrameTarget, managementJsonTarget } from "./management.ts";
 import { backupLabelTarget, controlFileTarget, historyTarget, namesTarget, settingsTarget, tablespaceMapTarget } from "./postgres-files.ts";
 import { baseBackupTarget, messagesTarget, walStreamTarget } from "./postgres-messages.ts";
@@ -23,6 +24,7 @@ import {
   walIndexTarget,
 } from "./repository.ts";
 import { remoteLoginTarget } from "./remote-login.ts";
+import { recoveryPlanTarget, stateDocumentsTarget } from "./state-documents.ts";
 import { tarIntakeTarget } from "./tar-intake.ts";
 import { tarTarget } from "./tar.ts";
 import { walRecordsTarget } from "./wal-records.ts";
@@ -46,6 +48,9 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   digestListTarget,
   walIndexTarget,
   stateFilesTarget,
+  stateDocumentsTarget,
+  recoveryPlanTarget,
+  incrementalFileTarget,
   dataKeyTarget,
   configurationTarget,
   clientConfigurationTarget,
