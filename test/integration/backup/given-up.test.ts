@@ -176,7 +176,7 @@ describe("the server or the link fails in the middle", () => {
     expect(await house.names()).toEqual([]);
   });
 
-  requires("postgres-15").it("the standby that is backed up is promoted", async () => {
+  requires("postgres-15").it("the standby that is backed up is promoted (A10): nothing of it is listed, nothing lies about", async () => {
     cluster = await createCluster();
     const standby = await cluster.createStandby();
     house = await openHouse(standby);
@@ -187,6 +187,7 @@ describe("the server or the link fails in the middle", () => {
     await expect(taking).rejects.toMatchObject({ message: expect.stringContaining("the standby was promoted during online backup") as string });
     await promoted;
     expect(await house.names()).toEqual([]);
+    expect(await house.catalog.list()).toEqual([]);
   });
 });
 

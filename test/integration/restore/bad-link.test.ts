@@ -1,5 +1,5 @@
 /**
- * H05: everything over one bad link, by a role whose settings are hostile. `MONETA_LINK_BITS=1000000` is the long form:
+ * H05, A07: everything over one bad link, by a role whose settings are hostile. `MONETA_LINK_BITS=1000000` is the long form:
  * 1 Mbit/s, 200 ms, and a reset every 30 s, under which no base backup can come to its end; the short one has more
  * bandwidth, less delay and a reset at a chosen byte.
  */
@@ -18,6 +18,9 @@ const long = bits < 10_000_000;
 const megabyte = 1024 * 1024;
 const resetEveryMs = 30_000;
 
+/** What the server's log says when one of the functions below is called: it is there also when nothing could be written. */
+const called = "a hostile function was called";
+
 /** Whatever is set for the role holds for the sessions of the tests as little as for replication. */
 async function hostileRole(cluster: Cluster): Promise<void> {
   await cluster.sql("CREATE ROLE lowly LOGIN REPLICATION; GRANT pg_read_all_settings TO lowly");
@@ -28,14 +31,14 @@ async function hostileRole(cluster: Cluster): Promise<void> {
     ["pg_switch_wal()", "pg_lsn", "'0/0'"],
     ["pg_tablespace_location(oid)", "text", "'/evil'"],
   ] as const) {
-    await cluster.sql(`CREATE FUNCTION evil.${signature} RETURNS ${type} LANGUAGE plpgsql AS $$ BEGIN INSERT INTO evil.called VALUES ('called'); RETURN ${value}; END $$`);
+    await cluster.sql(`CREATE FUNCTION evil.${signature} RETURNS ${type} LANGUAGE plpgsql AS $$ BEGIN RAISE LOG '${called}'; INSERT INTO evil.called VALUES ('called'); RETURN ${value}; END $$`);
   }
   for (const setting of ["search_path = evil, pg_catalog", "default_transaction_read_only = on", "datestyle = 'German'", "client_encoding = 'SQL_ASCII'", "TimeZone = 'Asia/Tokyo'"]) {
     await cluster.sql(`ALTER ROLE lowly SET ${setting}`);
   }
 }
 
-it("a slow link with delays, stalls and resets costs time and a backup, and not a byte of WAL", async () => {
+it("a slow link with delays, stalls and resets costs time and a backup, and not a byte of WAL; a hostile role nothing (H05, A07)", async () => {
   const cluster = await createCluster({ walSegmentSize: megabyte, settings: { wal_keep_size: "1GB" } });
   await hostileRole(cluster);
   await insertMarkers(cluster, 1, 3);
@@ -85,6 +88,12 @@ it("a slow link with delays, stalls and resets costs time and a backup, and not 
   expect(complete).toBe((await expectNoHole(wal, megabyte)).length);
   expect(await openWalInventory(rig.storage, "primary", megabyte).gaps.list()).toEqual([]);
   expect(await cluster.sql("SELECT * FROM evil.called")).toEqual([]);
+  expect(cluster.log()).not.toContain(called);
+  // The trap is one: whoever trusts the settings of the role falls into it.
+  const trusting = await cluster.connect({ user: "lowly" });
+  await trusting.query("SELECT pg_is_in_recovery()").catch(() => undefined);
+  await trusting.end();
+  await waitFor("the trap is sprung", () => cluster.log().includes(called));
   await rig.stopReceiver();
   await proxy.close();
 
@@ -97,7 +106,7 @@ it("a slow link with delays, stalls and resets costs time and a backup, and not 
   await cluster.destroy();
 }, 900_000);
 
-it("a standby whose replay stands still is backed up, and everything that its primary had sent comes back", async () => {
+it("a standby whose replay stands still is backed up, and everything that its primary had sent comes back (A09)", async () => {
   const primary = await createCluster({ walSegmentSize: megabyte });
   await insertMarkers(primary, 1, 2);
   const standby = await primary.createStandby();

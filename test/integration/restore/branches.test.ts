@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import type { BackupInfo } from "../../../src/repository/index.ts";
@@ -9,7 +9,7 @@ import { giveToUnprivileged } from "../../support/unprivileged-user.ts";
 import { createRig, dependencies, promoted, rowsOf, startOn, type Rig } from "./rig.ts";
 
 /**
- * One server over its restores, each promoted and received from as the same server:
+ * C10, L02, L03: one server over its restores, each promoted and received from as the same server:
  *
  *     1 ─ 0E ──┬────────┬──── rows 1 to 6
  *              │        └ 10 ──┬── rows 1 to 4, 21 to 23
@@ -47,6 +47,23 @@ async function leapTo(cluster: Cluster, timeline: number): Promise<void> {
   for (const path of taken) rmSync(path);
 }
 
+/**
+ * C11: what a recovery that did not come to its end leaves in a data directory, and what the next backup takes along: segments
+ * that lay ready, by the names of those that come next, and a plan. Whoever used them would replay noise.
+ */
+async function leaveCache(cluster: Cluster): Promise<void> {
+  const cache = join(cluster.dataDir, "moneta_wal");
+  mkdirSync(cache, { mode: 0o700 });
+  const name = await cluster.value("SELECT pg_walfile_name(pg_current_wal_lsn())");
+  for (let n = 0; n < 6; n += 1) {
+    const next = (Number.parseInt(name.slice(16), 16) + n).toString(16).toUpperCase().padStart(8, "0");
+    writeFileSync(join(cache, name.slice(0, 16) + next), Buffer.alloc(1024 * 1024, 0x5a));
+  }
+  writeFileSync(join(cache, "asked"), name);
+  writeFileSync(join(cluster.dataDir, "moneta_recovery.json"), "{}\n");
+  giveToUnprivileged(cluster.dataDir);
+}
+
 /** The server is lost, and what a restore brings back takes its place. */
 async function replaceBy(position: string, first: number, last: number): Promise<number> {
   await rig.caughtUp();
@@ -59,6 +76,7 @@ async function replaceBy(position: string, first: number, last: number): Promise
   const timeline = await timelineOf(now);
   rows[timeline] = await insertMarkers(now, first, first);
   await now.sql("SELECT pg_switch_wal()");
+  await leaveCache(now);
   backups[timeline] = await rig.backup();
   rows[timeline].push(...(await insertMarkers(now, first + 1, last)));
   await now.sql("SELECT pg_switch_wal()");
@@ -91,6 +109,12 @@ it("a restored server that is promoted is gone on with: its WAL, its history and
   }
   await insertMarkers(now, 33, 33);
   await rig.caughtUp();
+});
+
+it("what an earlier recovery had ready is in no restore of a backup that took it along (C11)", async () => {
+  const { plan: made } = await rig.restore({ backup: backups[0x10]?.label ?? "", position: "timeline=16" });
+  expect(readdirSync(made.directory)).not.toContain("moneta_wal");
+  expect(readFileSync(join(made.directory, "moneta_recovery.json"), "utf8")).toContain(backups[0x10]?.label);
 });
 
 it.each([

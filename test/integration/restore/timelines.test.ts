@@ -8,7 +8,7 @@ import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import { createRig, dependencies, promoted, rowsOf, startOn, type Rig } from "./rig.ts";
 
-/** Timeline 1: rows 1 to 6. Timeline 2 forks after row 4, in the same segment, and has rows 11 to 13. */
+/** L02, L03. Timeline 1: rows 1 to 6. Timeline 2 forks after row 4, in the same segment, and has rows 11 to 13. */
 let first: Cluster;
 let second: Cluster;
 let rig: Rig;

@@ -1,4 +1,4 @@
-/** What a long outage leaves: a directory full of finished segments. `MONETA_SEGMENTS=10000` is the long form. */
+/** B10: what a long outage leaves: a directory full of finished segments. `MONETA_SEGMENTS=10000` is the long form. */
 import { createHash } from "node:crypto";
 import { mkdirSync, openSync, ftruncateSync, writeSync, closeSync, readFileSync } from "node:fs";
 import { readdir } from "node:fs/promises";
@@ -61,6 +61,8 @@ it(`${many} finished segments get their final form, every one, with the memory a
   const each = (of: Done): number => of.cpuMs / of.segments;
   console.log(`${many} segments: ${each(done).toFixed(1)} ms of CPU each (of ${few}: ${each(small).toFixed(1)}), peak ${(done.peakKb / 1024).toFixed(0)} MiB (of ${few}: ${(small.peakKb / 1024).toFixed(0)})`);
   expect(done.segments).toBe(many);
+  // Whatever grows with the number of segments that wait would show in the work for each of them.
+  expect(each(done)).toBeLessThan(2 * each(small));
 
   const names = digests.map((_, number) => nameOf(number));
   expect((await readdir(join(base, "primary/wal"))).sort()).toEqual(names.map((name) => `${name}.zstd`));

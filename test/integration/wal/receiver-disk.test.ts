@@ -83,7 +83,7 @@ describe("a full disk", () => {
     await receiving.stop();
   });
 
-  it("makes the slot keep WAL on the server, which is told while there is time to act, and is over when it was received", async () => {
+  it("makes the slot keep WAL on the server, as an absence does: told while there is time to act, and over when it was received (H09)", async () => {
     await cluster.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'");
     await cluster.sql("ALTER SYSTEM SET wal_keep_size = 0");
     await cluster.reload();
@@ -113,6 +113,21 @@ describe("a full disk", () => {
     await expectServersBytes(receiving.wal, cluster);
     expect(receiving.of("gap")).toEqual([]);
     await receiving.stop();
+
+    // Nobody receives for a while: whoever comes back says at once how little time there was left, and catches up.
+    for (let n = 0; n < 10; n += 1) await writeWal(cluster, 1);
+    const back = receive(cluster, { base: storage.base, storage, onWake });
+    await back.reached("streaming");
+    expect(back.of("lacks").flatMap(({ lacks: all }) => all.map(({ code }) => code))).toContain("SLOT_WAL");
+    expect(back.log.filter((line) => /warn: the server keeps \S+ MB of WAL for replication slot "moneta".*: after \S+ [kM]?B more it removes/.test(line))).toHaveLength(1);
+    await back.flushed(await position(cluster));
+    await waitFor("it is over", () => {
+      for (const wake of wakers) wake();
+      return back.of("lacks").at(-1)?.lacks.every(({ code }) => code !== "SLOT_WAL") === true;
+    });
+    await expectServersBytes(back.wal, cluster);
+    expect(back.of("gap")).toEqual([]);
+    await back.stop();
     await cluster.sql("ALTER SYSTEM RESET ALL");
     await cluster.reload();
   });

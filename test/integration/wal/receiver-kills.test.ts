@@ -44,7 +44,7 @@ async function storedEnd(wal: string): Promise<Lsn> {
 }
 
 describe("kill -9 of a receiver", () => {
-  it("at any instant loses nothing that it acknowledged, and leaves no segment cut, doubled or called complete too early", async () => {
+  it("at any instant loses nothing that it acknowledged, and leaves no segment cut, doubled or called complete too early (B04)", async () => {
     const seed = Number(process.env["MONETA_SEED"] ?? Date.now() >>> 0);
     console.log(`kills: seed ${seed}, ${kills} instants (repeat with MONETA_SEED)`);
     const random = seededNumbers(seed);

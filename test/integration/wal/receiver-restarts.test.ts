@@ -68,7 +68,7 @@ describe("with waits of a day", () => {
 });
 
 describe("a restart of the server under load", () => {
-  it("in every way leaves no hole, and the receiver comes back by itself", async () => {
+  it("in every way leaves no hole, and the receiver comes back by itself (B05)", async () => {
     const receiving = receive(cluster, { slot: "restarts" });
     await receiving.reached("streaming");
     const load = await startMarkerLoop(cluster);
@@ -129,7 +129,7 @@ describe("a link", () => {
     await proxy.close();
   });
 
-  it("that is half open is given up, an idle one is not", async () => {
+  it("that is half open is given up, an idle one is not (H06)", async () => {
     const proxy = await createTcpProxy({ path: `${cluster.socketDir}/.s.PGSQL.${cluster.port}` });
     const receiving = receive(
       { connectionOptions: { host: proxy.host, port: proxy.port, user: "postgres" } },
@@ -159,7 +159,7 @@ describe("a link", () => {
     await proxy.close();
   });
 
-  it("that leads to another cluster is refused before a byte is written", async () => {
+  it("that leads to another cluster is refused before a byte is written (B11)", async () => {
     const other = await createCluster({ ownIdentity: true, walSegmentSize: megabyte });
     const proxy = await createTcpProxy({ path: `${cluster.socketDir}/.s.PGSQL.${cluster.port}` });
     const receiving = receive({ connectionOptions: { host: proxy.host, port: proxy.port, user: "postgres" } }, { slot: "identity" });

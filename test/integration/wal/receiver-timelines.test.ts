@@ -156,7 +156,7 @@ async function leapTo(cluster: Cluster, from: number, to: number): Promise<void>
   for (const path of taken) await rm(path);
 }
 
-it("timelines that came and went while nobody received are made up for in their order, whatever their numbers", async () => {
+it("timelines that came and went while nobody received are made up for in their order, whatever their numbers (L02)", async () => {
   const { primary, standby } = await pair();
   const address = movingAddress(primary);
   const receiving = receive(address);
@@ -201,7 +201,7 @@ it("timelines that came and went while nobody received are made up for in their 
 });
 
 describe("a failover that loses WAL", () => {
-  it("leaves a dead branch, and an old primary that comes back is kept apart from the new one", async () => {
+  it("leaves a dead branch, and an old primary that comes back is kept apart from the new one (L04)", async () => {
     const { primary, standby } = await pair();
     const address = movingAddress(primary);
     const receiving = receive(address);
