@@ -20,6 +20,8 @@ import type { Programs } from "./setting/index.ts";
 
 /** The exit status of programs that SIGINT ended. */
 const INTERRUPTED = 130;
+/** What the targets ask for. */
+const leastRuns = 5;
 const interrupted = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
@@ -79,6 +81,7 @@ async function bench(options: BenchOptions): Promise<number> {
   };
   const report = withEarlier(measured, earlier);
   say(`\n${printVerdicts(report.findings)}`);
+  if (report.runs < leastRuns) say(`\nmedians of ${report.runs}, where the targets ask for ${leastRuns} runs or more: look at them, do not quote them`);
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
   if (options.chart !== undefined) {
     await mkdir(dirname(options.chart), { recursive: true });

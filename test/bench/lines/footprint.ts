@@ -4,7 +4,7 @@ import { delimiter, join } from "node:path";
 import type { Cluster } from "../../support/postgres-cluster.ts";
 import { runOrFail } from "../../support/processes.ts";
 import { processTable, readProportional, treeOf } from "../measure/index.ts";
-import type { Contender } from "../measure/index.ts";
+import type { Contender, Contest } from "../measure/index.ts";
 import { prepareMoneta } from "../setting/index.ts";
 import { monetaBackup, withReleases } from "./contenders.ts";
 import { absoluteGoal, figureOf, largest, wall } from "./goal.ts";
@@ -23,8 +23,8 @@ export const memoryLine: Line = {
         const settings = { compression: "zstd", encryption: "aes-256-gcm", workers: 2 };
         const contender = await monetaBackup(context, await of(), atEnd, "Moneta", settings);
         const contests = await context.compare([contender], { runs: 1 });
-        verdicts.push(absoluteGoal(`${what}: ≤ 200 MB resident (job)`, "MB", scaled(figureOf(contests, "Moneta", largest), 1 / MB), { atMost: 200 }));
         const [contest] = contests;
+        verdicts.push(absoluteGoal(`${what}: ≤ 200 MB resident (job)`, "MB", scaled(largestEver(contest, figureOf(contests, "Moneta", largest)), 1 / MB), { atMost: 200 }));
         const warmUp = contest?.warmUp;
         if (warmUp !== undefined) notes.push(`${what}: daemon, receiver and job together ${megabytes(warmUp.treeResident)} resident, ${megabytes(warmUp.treeProportional)} proportional`);
         if (contest?.failure !== undefined) throw new Error(contest.failure);
@@ -33,6 +33,11 @@ export const memoryLine: Line = {
     return { rounds: [], verdicts, notes };
   },
 };
+
+/** The run that does not count was looked at six times as often: its last moments, and its peak, are missed less easily. */
+function largestEver(contest: Contest | undefined, figure: ReturnType<typeof figureOf>): ReturnType<typeof figureOf> {
+  return typeof figure === "number" ? Math.max(figure, contest?.warmUp?.largestResident ?? 0) : figure;
+}
 
 export const idleLine: Line = {
   number: 12,

@@ -1,4 +1,6 @@
-/** Line 15: many small files. */
+/** Line 15: many small files. The target is 100,000 relations with 300,000 files; what was measured is said beside each goal. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { monetaBackup, pgBasebackup, withReleases } from "./contenders.ts";
 import { absoluteGoal, figureOf, largest, ratioGoal, wall } from "./goal.ts";
 import type { Line } from "./line.ts";
@@ -14,12 +16,14 @@ export const manyRelationsLine: Line = {
         await monetaBackup(context, cluster, atEnd, "Moneta, not compressed", { compression: "none" }),
         await monetaBackup(context, cluster, atEnd, "Moneta, zstd", { compression: "zstd" }),
       ]);
+      const files = (await readdir(join(cluster.dataDir, "base"), { recursive: true })).length.toLocaleString("en");
+      const size = `${context.relations.toLocaleString("en")} relations, ${files} files`;
       const resident = figureOf(contests, "Moneta, zstd", largest);
       return {
-        rounds: [{ title: `Full backup, ${context.relations.toLocaleString("en")} relations`, metric: "wall", contests }],
+        rounds: [{ title: `Full backup, ${size}`, metric: "wall", contests }],
         verdicts: [
-          ratioGoal("not compressed: ≤ 1.2 × pg_basebackup -Fp", contests, "Moneta, not compressed", "pg_basebackup -Fp", wall, { atMost: 1.2 }),
-          ratioGoal("zstd: ≤ 1.2 × pg_basebackup -Fp", contests, "Moneta, zstd", "pg_basebackup -Fp", wall, { atMost: 1.2 }),
+          ratioGoal(`${size}, not compressed: ≤ 1.2 × pg_basebackup -Fp`, contests, "Moneta, not compressed", "pg_basebackup -Fp", wall, { atMost: 1.2 }),
+          ratioGoal(`${size}, zstd: ≤ 1.2 × pg_basebackup -Fp`, contests, "Moneta, zstd", "pg_basebackup -Fp", wall, { atMost: 1.2 }),
           absoluteGoal("≤ 200 MB resident (job)", "MB", typeof resident === "number" ? resident / 1024 / 1024 : resident, { atMost: 200 }),
         ],
       };
