@@ -75,3 +75,22 @@ it("saves up no more than a tenth of a second, is no slower than PostgreSQL's sl
   await wait;
   expect(limit.pressure()).toBeUndefined();
 });
+
+it("asks for the rate ten times a second, not with each piece", async () => {
+  const clock = createManualClock();
+  let asked = 0;
+  const rate = (): number => {
+    asked += 1;
+    return 0;
+  };
+  const limit = createRateLimit({ rate, changed: () => undefined, clock, signal: new AbortController().signal });
+  for (let second = 0; second < 2; second += 1) {
+    for (let piece = 0; piece < 1000; piece += 1) {
+      limit.arrived(32_768);
+      expect(limit.pressure()).toBeUndefined();
+      if (piece % 100 === 0) await clock.advance(100);
+    }
+  }
+  expect(asked).toBeGreaterThanOrEqual(19);
+  expect(asked).toBeLessThanOrEqual(22);
+});
