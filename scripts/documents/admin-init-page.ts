@@ -20,7 +20,7 @@ export const initDescription: readonly string[] = [
 ];
 
 /** What the errors of `init` end with. */
-const statuses = (["initConflict", "placeUnusable", "serverUnfit", "declined", "roleUnusable", "daemonNotStarted", "notStreaming", "notProven", "initInterrupted"] as const).map(
+const statuses = (["initConflict", "placeUnusable", "serverUnfit", "declined", "roleUnusable", "daemonNotStarted", "foreignDaemon", "notStreaming", "notProven", "initInterrupted"] as const).map(
   (name) => adminErrors[name].spec,
 );
 

@@ -38,6 +38,9 @@ A trouble that lasts for \`notify_delay\` is told once, and once more when it ha
 it changes its figures in between, it is not told again; a restart of the daemon does not tell it again either. The failure of a backup
 is told at once and is over with the next backup that succeeds. A restore, archive, delete or lineage that fails is told once.
 
+No stream is over before WAL comes in again. What cannot be looked at is not over either: while the server does not answer, what was last said of its pg_wal, its clock or its settings stays as
+it was told; after a start of the daemon, a file system that was about to be full is, until it was watched for long enough or is seen not to fill up.
+
 What is not delivered is kept and tried again after 2 seconds, then after twice as long each time, up to 5 minutes; also after a restart of
 the daemon. For each target 200 notifications are kept; then the oldest is given up, and the next one that is delivered says how many
 were. A target that takes nothing is shown by \`moneta-cli check\` (NOTIFICATIONS).

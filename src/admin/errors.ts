@@ -74,6 +74,12 @@ export const adminErrors = defineErrors({
     retryable: true,
     hint: "Start the daemon as the message says, then run the same command again: it goes on from there.",
   },
+  foreignDaemon: {
+    code: "ADMIN_FOREIGN_DAEMON",
+    exit: 118,
+    retryable: false,
+    hint: "What it says is about its own servers, so it was asked for nothing. Give this configuration another unix_socket_dir (moneta-admin conf set), or name the directory of the daemon that runs with -D.",
+  },
   notStreaming: {
     code: "ADMIN_NOT_STREAMING",
     exit: 116,

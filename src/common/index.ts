@@ -9,6 +9,7 @@ export * from "./deadline.ts";
 export * from "./duration.ts";
 export * from "./durable-file.ts";
 export * from "./errors.ts";
+export * from "./executable.ts";
 export * from "./file-lock.ts";
 export * from "./filesystem-sync.ts";
 export * from "./gate.ts";

@@ -1,7 +1,7 @@
 /** Programs that Moneta may need, and which versions of them this machine has. */
-import { access, constants, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { runOperatorProgram } from "../common/index.ts";
+import { isExecutable, runOperatorProgram } from "../common/index.ts";
 import type { PartContent } from "./bounded-text.ts";
 
 export interface ProgramSearch {
@@ -16,16 +16,6 @@ const ofPostgres = ["postgres", "pg_amcheck", "pg_verifybackup", "psql"];
 /** Of the system: locks, syslog, and decoders of foreign files. */
 const ofSystem = ["flock", "sync", "logger", "zstd", "lz4", "bzip2"];
 const versionTimeMs = 5000;
-
-async function isExecutable(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.X_OK);
-    return true;
-  } catch {
-    // "No" is the answer that was asked for.
-    return false;
-  }
-}
 
 /** Where Debian and Red Hat put every major, besides what is configured. */
 async function installations(configured: readonly string[]): Promise<string[]> {

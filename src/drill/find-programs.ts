@@ -1,7 +1,6 @@
 /** Where PostgreSQL's programs of one major lie on this machine. */
-import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf } from "../common/index.ts";
+import { isExecutable, messageOf } from "../common/index.ts";
 import { drillErrors } from "./errors.ts";
 import { runProgram } from "./run-program.ts";
 
@@ -75,14 +74,4 @@ async function versionOf(postgres: string, { environment, signal }: ProgramSearc
 async function firstExecutable(paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) if (await isExecutable(path)) return path;
   return undefined;
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.X_OK);
-    return true;
-  } catch {
-    // "No" is the answer that was asked for.
-    return false;
-  }
 }

@@ -1,4 +1,5 @@
 /** `retention`: what is due goes; `retention-plan` says what would, and stands in nobody's way. */
+import { failureOf } from "../hooks/index.ts";
 import type { JobResult, JsonValue } from "../ipc/index.ts";
 import { parseLsn, timelineId } from "../postgres/index.ts";
 import { describeRetention, runRetention, type RetentionPolicy } from "../retention/index.ts";
@@ -33,8 +34,9 @@ async function carryOut(
       progress: (bytesDone, bytesTotal) => progress({ bytesDone, bytesTotal }),
       settled,
       beforeRemoval: (label) => hooks.before("before_delete", { MONETA_BACKUP: label }),
-      async afterRemoval(label) {
-        const remark = await hooks.after("after_delete", { MONETA_BACKUP: label, MONETA_RESULT: "succeeded" });
+      async afterRemoval(label, failure) {
+        const outcome = failure === undefined ? { MONETA_RESULT: "succeeded" } : failureOf(failure, signal);
+        const remark = await hooks.after("after_delete", { MONETA_BACKUP: label, ...outcome });
         if (remark !== undefined) remarks.push(remark);
       },
     },

@@ -54,6 +54,8 @@ export interface RemoteManagement {
   /** Where it listens; empty while it is off. */
   readonly addresses: readonly { readonly address: string; readonly port: number }[];
   readonly connections: number;
+  /** When the certificate that it shows expires, milliseconds since 1970; undefined without one. */
+  readonly certificateExpires: number | undefined;
   /**
    * Makes the settings hold: listens there, with the TLS files and admins as they are now; `undefined` turns it off.
    * Connections that are open go on as they began. Throws `MANAGEMENT_PORT_UNUSABLE` or `TLS_SETTINGS`; then everything is
@@ -76,6 +78,7 @@ interface State {
   readonly settings: RemoteSettings;
   readonly login: Omit<ServerLoginOptions, "delay">;
   readonly limits: SessionLimits;
+  readonly certificateExpires: number | undefined;
 }
 
 /** Makes it; it listens nowhere before the first `update`. */
@@ -113,6 +116,7 @@ export function createRemoteManagement(options: RemoteManagementOptions): Remote
     }
     return {
       settings,
+      certificateExpires: material?.validUntil,
       limits: { requestTimeoutMs: settings.loginTimeoutMs, answerTimeoutMs: settings.answerTimeoutMs, maxRequestBytes },
       login: {
         startTls: tls === undefined ? undefined : (socket) => tls.upgrade(socket),
@@ -180,6 +184,9 @@ export function createRemoteManagement(options: RemoteManagementOptions): Remote
   return {
     get addresses() {
       return listening?.addresses ?? [];
+    },
+    get certificateExpires() {
+      return state?.certificateExpires;
     },
     get connections() {
       return pool.size;

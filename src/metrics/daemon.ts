@@ -89,7 +89,7 @@ function perProcess(name: string, type: MetricType, help: string, value: (proces
 const supervisor = ({ processes }: DaemonFacts): ProcessFacts | undefined => processes.find(({ kind }) => kind === "supervisor");
 
 export const processFamilies: readonly Family[] = [
-  perProcess("moneta_processes", "gauge", "Processes of the daemon: the supervisor, receivers, jobs", () => 1),
+  perProcess("moneta_processes", "gauge", "Processes of the daemon: the supervisor, receivers, jobs, converters of single files, probers of checks", () => 1),
   perProcess("moneta_process_cpu_seconds_total", "counter", "Processor time of those that run, user and system", ({ cpuSeconds }) => cpuSeconds),
   perProcess("moneta_process_resident_memory_bytes", "gauge", "Memory that they have in use", ({ residentBytes }) => residentBytes),
   perProcess("moneta_process_threads", "gauge", "Threads that they have", ({ threads }) => threads),

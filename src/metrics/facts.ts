@@ -132,11 +132,11 @@ export interface ServerFacts {
 
 /** One process of the daemon. */
 export interface ProcessFacts {
-  /** supervisor, receiver or job. */
+  /** supervisor, receiver, job, converter (of a single file) or prober (of a check). */
   readonly kind: string;
   /** Of its server; empty for what belongs to none. */
   readonly server: string;
-  /** What a job does; empty for the others. */
+  /** What a job or a converter does; empty for the others. */
   readonly command: string;
   readonly cpuSeconds: number;
   readonly residentBytes: number;

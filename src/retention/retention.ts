@@ -33,8 +33,8 @@ export interface RetentionDependencies {
   readonly settled: () => void;
   /** Called before a backup goes; what it throws keeps that one, and whatever would have gone after it. */
   readonly beforeRemoval?: (label: string) => Promise<void>;
-  /** Called when a backup and its bytes are gone. Never rejects. */
-  readonly afterRemoval?: (label: string) => Promise<void>;
+  /** Called when a backup and its bytes are gone, or with what went wrong after `beforeRemoval` had allowed it. Never rejects. */
+  readonly afterRemoval?: (label: string, failure?: unknown) => Promise<void>;
 }
 
 export interface RetentionOutcome {
@@ -51,7 +51,7 @@ export interface RetentionOutcome {
  * the same. Throws RETENTION_INCOMPLETE when a backup could not be removed.
  */
 export async function runRetention(options: RetentionOptions, deps: RetentionDependencies): Promise<RetentionOutcome> {
-  const { server, storage, dryRun } = options;
+  const { dryRun } = options;
   const now = deps.clock.now();
   const plan = await decide(options, now);
   const wal = await surveyLineages(plan, options, now);
@@ -66,10 +66,30 @@ export async function runRetention(options: RetentionOptions, deps: RetentionDep
     done += bytes;
     deps.progress(done, total);
   };
+  /** Allowed to go, and not gone. */
+  const begun = new Set<string>();
+  try {
+    return { plan, wal, removedWal: await takeAway(plan, wal, begun, options, deps, advance) };
+  } catch (error) {
+    for (const label of begun) await deps.afterRemoval?.(label, error);
+    throw error;
+  }
+}
+
+/** Removes all that is to go; what is gone of WAL. `begun` has the labels whose removal was allowed and has not come to its end. */
+async function takeAway(
+  plan: RetentionPlan,
+  wal: readonly WalSurvey[],
+  begun: Set<string>,
+  options: RetentionOptions,
+  deps: RetentionDependencies,
+  advance: (bytes: number) => void,
+): Promise<WalRemoval> {
+  const { server, storage } = options;
   // The newest first: an incremental backup goes before the one that it rests on.
   const hidden: HiddenBackup[] = [];
   let refusal: unknown;
-  for (const { label, reason, entry } of [...going].reverse()) {
+  for (const { label, reason, entry } of plan.filter(({ keep }) => !keep).reverse()) {
     throwIfAborted(deps.signal);
     try {
       await deps.beforeRemoval?.(label);
@@ -77,6 +97,7 @@ export async function runRetention(options: RetentionOptions, deps: RetentionDep
       refusal = error;
       break;
     }
+    begun.add(label);
     for (const taken of await takeOverLinks(storage, server, label, deps.signal))
       deps.logger.info(`backup ${taken.label} takes over ${taken.files} files of ${label} that it has links to`, { server, label });
     hidden.push({ label, path: await hideBackup(storage, server, label), bytes: entry.info?.storedBytes ?? 0 });
@@ -96,10 +117,11 @@ export async function runRetention(options: RetentionOptions, deps: RetentionDep
     throwIfAborted(deps.signal);
     await removeBytes(backup, options);
     advance(backup.bytes);
+    begun.delete(backup.label);
     await deps.afterRemoval?.(backup.label);
   }
   if (refusal !== undefined) throw toMonetaError(refusal);
-  return { plan, wal, removedWal };
+  return removedWal;
 }
 
 async function decide(

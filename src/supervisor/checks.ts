@@ -4,11 +4,11 @@ import { createNap, messageOf, type Clock, type Nap } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import type { AlarmSources } from "./alarms.ts";
 import { checkInput } from "./check-input.ts";
-import type { Prober } from "./prober.ts";
+import type { Probe } from "./prober.ts";
 import type { SupervisedServer } from "./server.ts";
 
 export interface ChecksOptions {
-  readonly prober: Prober;
+  readonly probe: Probe;
   readonly sources: AlarmSources;
   readonly notifications: () => CheckInput["notifications"];
   readonly clock: Clock;
@@ -44,7 +44,7 @@ function earlierOf(report: ProbeReport): EarlierLook | undefined {
   return { at, position, kept: server.slotRestart === null ? undefined : position - BigInt(server.slotRestart) };
 }
 
-export function createChecks({ prober, sources, notifications, clock, logger }: ChecksOptions): Checks {
+export function createChecks({ probe, sources, notifications, clock, logger }: ChecksOptions): Checks {
   const looks = new Map<string, Look>();
   const running = new Map<string, Promise<Look>>();
   let nap: Nap | undefined;
@@ -56,7 +56,7 @@ export function createChecks({ prober, sources, notifications, clock, logger }: 
     );
 
   async function look(server: SupervisedServer): Promise<Look> {
-    const report = await prober(server.options);
+    const report = await probe(server.options);
     const before = looks.get(server.name);
     // A rate is measured over a while: two looks in one breath say nothing.
     const base = before === undefined ? undefined : report.at - before.report.at < 10_000 ? before.earlier : (earlierOf(before.report) ?? before.earlier);

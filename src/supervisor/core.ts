@@ -17,7 +17,7 @@ import { startProcess } from "./child-process.ts";
 import { rememberDrills } from "./drill-command.ts";
 import { supervisorErrors } from "./errors.ts";
 import type { HandlerContext } from "./handler-context.ts";
-import type { Job, JobOutcome } from "./job.ts";
+import { troubleAfter, type Job, type JobOutcome } from "./job.ts";
 import { jobTraits } from "./job-table.ts";
 import { findDone } from "./finished-work.ts";
 import { createJobRecorder, reportCutOff } from "./job-journal.ts";
@@ -160,7 +160,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     const server = serverOf(job.server);
     server.jobCounts.note(job, outcome, jobs.stateOf(job)?.bytesDone ?? 0);
     if (job.command === "archive-wal") {
-      server.archivingProblem = outcome.state === "failed" || outcome.state === "died" ? outcome.error : undefined;
+      server.archivingProblem = troubleAfter(outcome, server.archivingProblem);
       server.archiver.ended(outcome, job);
     }
     if (job.command === "ship-wal") server.secondCopy?.ended(outcome, job);
@@ -168,7 +168,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
     if (job.command === "backup" && outcome.state === "succeeded") server.hotStandby?.wake();
     if (job.command === "retention") {
       server.secondCopy?.wake();
-      server.retentionProblem = outcome.state === "failed" || outcome.state === "died" ? outcome.error : undefined;
+      server.retentionProblem = troubleAfter(outcome, server.retentionProblem);
       lookAtWal(server).catch((error: unknown) => logger.warn(`the WAL of ${server.name} cannot be looked at: ${messageOf(error)}`));
     }
     // Before the first WAL came nobody knew which cluster it is.

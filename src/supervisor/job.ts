@@ -15,6 +15,12 @@ export type JobOutcome =
   | { readonly state: "succeeded"; readonly result: JobResult }
   | { readonly state: "failed" | "cancelled" | "died"; readonly error: MonetaError };
 
+/** What is wrong once a job of a kind has ended: nothing if it succeeded. One that was cancelled says nothing of what was wrong before it. */
+export function troubleAfter(outcome: JobOutcome, before: MonetaError | undefined): MonetaError | undefined {
+  if (outcome.state === "succeeded") return undefined;
+  return outcome.state === "cancelled" ? before : outcome.error;
+}
+
 /** What a job needs of its surroundings. */
 export interface JobContext {
   readonly record: JobRecordWriter;

@@ -16,6 +16,8 @@ export interface MetricsOptions extends Omit<MetricsSources, "processes" | "tree
   readonly listProcesses: () => readonly KnownProcess[];
   /** Directories whose size is not known otherwise. */
   readonly listTrees: () => readonly string[];
+  /** When the certificate of remote management expires, milliseconds since 1970; undefined where it has none. */
+  readonly managementCertificateExpires: () => number | undefined;
   /** Why the daemon is not ready; nothing when it is. */
   readonly notReady: () => readonly string[];
   readonly clock: Clock;
@@ -50,6 +52,11 @@ export function httpSettings(main: MainOptions): HttpSettings {
     requestMs: main.authenticationTimeout * 1000,
     answerMs: (main.blockingTimeout === 0 ? 600 : main.blockingTimeout) * 1000,
   };
+}
+
+/** Those that clients are shown, by what they are for. */
+export function shownCertificates(ends: Readonly<Record<string, number | undefined>>): DaemonFacts["certificates"] {
+  return Object.entries(ends).flatMap(([use, expires]) => (expires === undefined ? [] : [{ use, expires }]));
 }
 
 interface Remembered {
@@ -95,7 +102,7 @@ export function createMetricsEndpoint(options: MetricsOptions): MetricsEndpoint 
       started,
       processes: watching?.processes ?? { facts: [] },
       trees: watching?.trees ?? { of: () => 0 },
-      certificates: () => (http.certificateExpires === undefined ? [] : [{ use: "metrics", expires: http.certificateExpires }]),
+      certificates: () => shownCertificates({ metrics: http.certificateExpires, management: options.managementCertificateExpires() }),
       scrapes: () => ({ ...scrapes, refused: http.refused }),
     });
   const metrics = async (format: ExpositionFormat): Promise<Exposition> => {

@@ -1,7 +1,9 @@
 /** Whom and what the metrics look at: the processes of the daemon, directories besides the repository, and whether it is ready. */
 import type { ProblemSummary } from "../management/index.ts";
+import type { Converter } from "./converter.ts";
 import type { Core } from "./core.ts";
 import { supervisorErrors } from "./errors.ts";
+import type { Prober } from "./prober.ts";
 import type { KnownProcess } from "./process-facts.ts";
 import type { SupervisedServer } from "./server.ts";
 
@@ -15,8 +17,13 @@ export function measuredTrees({ options }: Pick<SupervisedServer, "options">): r
   return [options.workspace, ...(options.walShipping === undefined ? [] : [options.walShipping])];
 }
 
-/** All that run now; a file that is being converted belongs to no server, and its process is not among them. */
-export function processesOf({ jobs, servers }: Pick<Core, "jobs" | "servers">, pid: number): readonly KnownProcess[] {
+export interface ProcessSources extends Pick<Core, "jobs" | "servers"> {
+  readonly converter: Pick<Converter, "active">;
+  readonly prober: Pick<Prober, "running">;
+}
+
+/** All that run now; a file that is being converted belongs to no server. */
+export function processesOf({ converter, jobs, prober, servers }: ProcessSources, pid: number): readonly KnownProcess[] {
   const found: KnownProcess[] = [{ pid, kind: "supervisor", server: "", command: "" }];
   for (const { name, receiver } of servers) {
     const receiverPid = receiver.child.pid;
@@ -25,6 +32,8 @@ export function processesOf({ jobs, servers }: Pick<Core, "jobs" | "servers">, p
       if (job.pid !== undefined) found.push({ pid: job.pid, kind: "job", server: name, command: job.command });
     }
   }
+  for (const { command, pid: own } of converter.active) if (own !== undefined) found.push({ pid: own, kind: "converter", server: "", command });
+  for (const { pid: own, server } of prober.running) found.push({ pid: own, kind: "prober", server, command: "" });
   return found;
 }
 

@@ -65,15 +65,22 @@ function isUnseen(server: SupervisedServer, subject: string, code: string, { mai
       if (report === undefined) return true;
       return report.results.some((result) => result.code === code && !result.ignored && (result.unseen === true || result.status === "unknown"));
     }
+    case "receiver":
+      // An attempt that has not failed yet is no stream.
+      return server.online && !streams(server);
     case "findings":
       // The receiver finds them when it connects.
-      return server.follow === undefined && (server.receiver.child.state !== "running" || server.state().receiver !== "streaming");
+      return !streams(server);
     case "space":
       return code === supervisorErrors.spaceForecast.spec.code && placesOf(server, main()).some((path) => !space.forecasts(path));
     default:
       return false;
   }
 }
+
+/** WAL comes in, or from another server that is followed. */
+const streams = (server: SupervisedServer): boolean =>
+  server.follow !== undefined || (server.receiver.child.state === "running" && server.state().receiver === "streaming");
 
 function fromStatus(server: SupervisedServer, sources: AlarmSources, failed: FailedJobs): Alarm[] {
   const { name } = server;

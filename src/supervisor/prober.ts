@@ -21,7 +21,18 @@ export interface ProberOptions {
 }
 
 /** Settles when the process has ended. Throws what it throws, and JOB_DIED. */
-export type Prober = (server: ServerOptions) => Promise<ProbeReport>;
+export type Probe = (server: ServerOptions) => Promise<ProbeReport>;
+
+export interface Prober {
+  readonly probe: Probe;
+  /** The processes that ask at the moment. */
+  readonly running: Iterable<ProbingProcess>;
+}
+
+export interface ProbingProcess {
+  readonly pid: number;
+  readonly server: string;
+}
 
 /** Processes at the same time; further questions wait. */
 const mostAtOnce = 3;
@@ -30,7 +41,8 @@ const patienceMs = 120_000;
 
 export function createProber(options: ProberOptions): Prober {
   const turns = createSemaphore(mostAtOnce);
-  return (server) => turns.run(() => ask(options, server));
+  const running = new Set<ProbingProcess>();
+  return { probe: (server) => turns.run(() => ask(options, server, running)), running };
 }
 
 /** The files with certificates that a server's section and the main section name. */
@@ -46,12 +58,13 @@ function certificatesOf({ main }: Configuration, server: ServerOptions): Certifi
   return files.flatMap(([key, path]) => (path === undefined ? [] : [{ key, path }]));
 }
 
-async function ask(options: ProberOptions, server: ServerOptions): Promise<ProbeReport> {
+async function ask(options: ProberOptions, server: ServerOptions, running: Set<ProbingProcess>): Promise<ProbeReport> {
   const { environment, logger, logSink, repositoryId } = options;
   const configuration = options.configuration();
   const masterKey = await options.masterKey.refresh();
   return new Promise((resolve, reject) => {
     let outcome: (() => void) | undefined;
+    let own: ProbingProcess | undefined;
     const process = startProcess<ToProber, FromProber>({
       program: "prober",
       check: fromProber,
@@ -62,6 +75,7 @@ async function ask(options: ProberOptions, server: ServerOptions): Promise<Probe
       },
       onEnd(end) {
         clearTimeout(limit);
+        if (own !== undefined) running.delete(own);
         if (outcome !== undefined) outcome();
         else reject(supervisorErrors.jobDied(`the process that was to check ${server.name} ended with ${describeEnd(end)}`));
       },
@@ -72,6 +86,7 @@ async function ask(options: ProberOptions, server: ServerOptions): Promise<Probe
       titleRoom: titleRoom(configuration.main.updateProcessTitle),
     });
     const limit = setTimeout(() => process.kill(), patienceMs);
+    if (process.pid !== undefined) running.add((own = { pid: process.pid, server: server.name }));
     const start: ProbeStart = {
       type: "start",
       ...titleOf(configuration.main.updateProcessTitle, "check", server.name),

@@ -5,7 +5,7 @@
 import { messageOf, timeLimit } from "../common/index.ts";
 import type { MainOptions } from "../config/index.ts";
 import { createLogger, type Logger } from "../log/index.ts";
-import { createManagementServer, guardHandler, managementSocketName, type ManagementHandler } from "../management/index.ts";
+import { createManagementServer, guardHandler, managementSocketName, type ManagementHandler, type RemoteManagement } from "../management/index.ts";
 import {
   acquireOwnerLock,
   openRepositoryStorage,
@@ -163,13 +163,19 @@ async function startOwned(
   const sources = statusSources(options, core, space, verification);
   const commands = createCommandCounts(clock);
   let ready = false;
+  /** What others ask about before it is there. */
+  const begun: { reloads?: Reloads; remote?: RemoteManagement } = {};
+  const converter = createConverter({ ...options, configuration: () => core.configuration() });
+  const prober = createProber({ ...options, configuration: () => core.configuration(), logger: logger.child("check") });
+  const listProcesses = () => processesOf({ ...core, converter, prober }, options.pid);
   const metrics = createMetricsEndpoint({
     main: () => core.configuration().main,
     servers: core.servers,
     status: sources,
     lines: options.logSink,
     commands,
-    listProcesses: () => processesOf(core, options.pid),
+    listProcesses,
+    managementCertificateExpires: () => begun.remote?.certificateExpires,
     listTrees: () => core.servers.flatMap((server) => measuredTrees(server)),
     notReady: () => whyNotReady(ready, stopping.signal.aborted, space.problems([main.baseDir])),
     clock,
@@ -183,14 +189,12 @@ async function startOwned(
   };
   const notifications = await openNotifications({ ...options, main, storage, logger: logger.child("notify") });
   const checks = createChecks({
-    prober: createProber({ ...options, configuration: () => core.configuration(), logger: logger.child("check") }),
+    probe: prober.probe,
     sources,
     notifications: () => notifications.state,
     clock,
     logger: logger.child("check"),
   });
-  const begun: { reloads?: Reloads } = {};
-  const converter = createConverter({ ...options, configuration: () => core.configuration() });
   const handle = operatorHandler(options, core, {
     sources,
     commands,
@@ -202,7 +206,7 @@ async function startOwned(
       storage,
       version: options.version,
       pid: options.pid,
-      listProcesses: () => processesOf(core, options.pid),
+      listProcesses,
       metrics: () => metrics.text(),
       recentLines: options.recentLines,
       path: options.environment["PATH"] ?? "",
@@ -220,6 +224,7 @@ async function startOwned(
   const { masterKey } = options;
   const remote = openRemoteManagement({ handle, masterKey, clock, logger: logger.child("remote management") });
   undo.push(() => remote.close(true));
+  begun.remote = remote;
   await remote.update(remoteSettings(options.configuration));
   const nagios = createNagiosListener({ servers: () => core.servers, checks, logger: logger.child("nagios") });
   undo.push(() => nagios.close());

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openUsersFile, decryptUsers, readMasterKey } from "../../src/vault/index.ts";
+import { createAuthority, type Authority } from "../support/certificates.ts";
 import { freePort } from "../support/free-port.ts";
 import { lookAt } from "../support/management-look.ts";
 import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
@@ -182,6 +183,17 @@ describe("from nothing", () => {
     expect(contents()).toEqual(before);
   });
 
+  it("refuses a configuration whose socket another daemon has: what that one says is not about this one", async () => {
+    const before = contents();
+    const other = join(home, "other");
+    const env = environment(home, { PGMONETA_PASSWORD: bossPassword });
+    const done = await run(program("moneta-admin"), ["-D", other, "-U", "boss", "init", "--host", "127.0.0.1", "--port", String(cluster.port), "--yes"], { env, unprivileged: true });
+    expect(said(done)).toMatch(/the daemon that answers in \S+\/run has the configuration \S+\/etc\/pgmoneta\.conf, not \S+\/other\/pgmoneta\.conf[^]*status 118$/);
+    expect(done.stdout).toContain("It ended before anything was changed.");
+    expect(existsSync(other)).toBe(false);
+    expect(contents()).toEqual(before);
+  });
+
   it("adds a second server to the daemon that runs, with its comments kept; a signal in the backup ends it with what there is", async () => {
     const file = join(home, "etc/pgmoneta.conf");
     writeFileSync(file, `${readFileSync(file, "utf8")}\n# a remark of mine`);
@@ -209,26 +221,89 @@ describe("from nothing", () => {
   });
 });
 
-requires("postgres-17").it("without PostgreSQL's programs of that major every byte is read back, and it says that this is less", async () => {
-  const server = await createCluster({ major: 17 });
-  const at = newHome();
-  const words = ["-D", join(at, "etc")];
+requires("postgres-17").describe("a server of another major, set up by a role that is no superuser, over TLS", () => {
+  let server: Cluster;
+  let at: string;
+  let authority: Authority;
+  const makers = "makes roles";
   // The embedded servers of the tests lie in no usual place.
-  const env = { ...environment(at), PATH: `${resolve(import.meta.dirname, "../../bin")}:${process.env["PATH"] ?? ""}` };
-  registerResource({ name: "the daemon of a server of 17", release: async () => void (await run(program("moneta-cli"), [...words, "shutdown"], { env, unprivileged: true })), abandon: () => undefined });
-  const done = await run(program("moneta-admin"), [...words, "init", "--host", server.socketDir, "--port", String(server.port), "--yes"], { env, unprivileged: true });
-  expect(said(done)).toMatch(/status 0$/);
-  expect(done.stdout).toContain("summarize_wal is off, which full backups do not need");
-  expect(done.stdout).toContain("  ok    the connection is a socket of this machine");
-  const proven = existsSync("/usr/lib/postgresql/17/bin/postgres");
-  expect(done.stdout).toContain(proven ? "and the backup is proven" : "primary is backed up, and the backup is verified");
-  if (!proven) {
-    expect(done.stdout).toMatch(/there is no PostgreSQL 17 on this machine[^]*Reading every stored byte of it back instead[^]*verified: every stored byte of \d{14} is right/);
-    expect(done.stdout).toMatch(/No server was started on\s+it: that is a drill/);
-    expect(done.stdout).not.toMatch(/proven: PostgreSQL runs/);
-    expect(readFileSync(join(at, "etc/pgmoneta.conf"), "utf8")).not.toMatch(/^drill =/m);
-  }
-  await server.destroy();
+  const env = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({ ...environment(at, { PGMONETA_PASSWORD: makers, ...more }), PATH: `${resolve(import.meta.dirname, "../../bin")}:${process.env["PATH"] ?? ""}` });
+  const setUp = (host: string, ...words: string[]): Promise<Finished> =>
+    run(program("moneta-admin"), ["-D", join(at, "etc"), "-U", "maker", "init", "--host", host, "--port", String(server.port), ...words, "--yes"], { env: env(), unprivileged: true });
+
+  beforeAll(async () => {
+    at = newHome();
+    authority = createAuthority();
+    const files = temporaryDirectory({ prefix: "mitls", unprivileged: true }).path;
+    const { certFile, keyFile } = authority.issue({ commonName: "db17", alternativeNames: ["IP:127.0.0.1"] });
+    for (const [name, source] of [["server.crt", certFile], ["server.key", keyFile]] as const) writeFileSync(join(files, name), readFileSync(source), { mode: 0o600 });
+    giveToUnprivileged(files);
+    server = await createCluster({
+      major: 17,
+      settings: { ssl: true, ssl_cert_file: join(files, "server.crt"), ssl_key_file: join(files, "server.key") },
+      hba: [
+        ...["all", "replication"].map((database) => `hostssl ${database} maker,repl 127.0.0.1/32 scram-sha-256`),
+        ...["all", "replication"].map((database) => `hostnossl ${database} maker,repl 127.0.0.1/32 reject`),
+      ],
+    });
+    await server.sql(`CREATE ROLE maker LOGIN CREATEROLE PASSWORD '${makers}'`);
+    // A pgmoneta_cli.conf that leads to the daemon above, which has a server of the same name and a backup of it.
+    mkdirSync(join(at, "etc"));
+    writeFileSync(join(at, "etc/pgmoneta_cli.conf"), `[pgmoneta]\nunix_socket_dir = ${join(home, "run")}\n`);
+    giveToUnprivileged(join(at, "etc"));
+    registerResource({ name: "the daemon of a server of 17", release: async () => void (await run(program("moneta-cli"), ["-c", "/dev/null", "-D", join(at, "etc"), "shutdown"], { env: env(), unprivileged: true })), abandon: () => undefined });
+  });
+  afterAll(() => server.destroy());
+
+  it("a role that may make roles and may not replicate cannot make one that does; the server says why", async () => {
+    const done = await setUp(server.socketDir, "--no-start");
+    expect(said(done)).toMatch(/the statements for the role were refused: .*Only roles with the REPLICATION attribute[^]*from PostgreSQL 16 on also by a role with CREATEROLE and REPLICATION[^]*status 114$/);
+    expect(done.stdout).toContain("  ok    the connection is a socket of this machine");
+    expect(await server.value("SELECT count(*) FROM pg_roles WHERE rolname = 'repl'")).toBe("0");
+    await server.sql("ALTER ROLE maker REPLICATION");
+  });
+
+  it("nothing is said to a server whose certificate another authority has signed, or that has another name", async () => {
+    const stranger = await setUp("127.0.0.1", "--no-start", "--tls-ca", createAuthority().certFile);
+    expect(said(stranger)).toMatch(/certificate[^]*status [1-9]\d*$/);
+    const other = await setUp("localhost", "--no-start", "--tls-ca", authority.certFile);
+    expect(said(other)).toMatch(/localhost[^]*status [1-9]\d*$/);
+    for (const { stdout } of [stranger, other]) expect(stdout).not.toMatch(/runs:|CREATE ROLE/);
+    expect(existsSync(join(at, "etc/pgmoneta.conf"))).toBe(false);
+  });
+
+  it("with its own authority it comes to a backup; without PostgreSQL's programs every byte is read back, and it says that this is less", async () => {
+    const done = await setUp("127.0.0.1", "--tls-ca", authority.certFile);
+    expect(said(done)).toMatch(/status 0$/);
+    expect(done.stdout).toContain("summarize_wal is off, which full backups do not need");
+    expect(done.stdout).toContain("  ok    the connection is encrypted");
+    expect(done.stdout).toMatch(/Moneta\s+works\s+without\s+it,\s+and\s+checks\s+say\s+what\s+it\s+cannot\s+see:\s+GRANT pg_read_all_settings TO "repl";/);
+    expect(readFileSync(join(at, "etc/pgmoneta.conf"), "utf8")).toMatch(/^tls_ca_file = \S+$\n^tls_mode = verify-full$/m);
+    expect(await server.value("SELECT bool_and(ssl) AND count(*) > 0 FROM pg_stat_replication JOIN pg_stat_ssl USING (pid)")).toBe("t");
+    const proven = existsSync("/usr/lib/postgresql/17/bin/postgres");
+    expect(done.stdout).toContain(proven ? "and the backup is proven" : "primary is backed up, and the backup is verified");
+    if (!proven) {
+      expect(done.stdout).toMatch(/there is no PostgreSQL 17 on this machine[^]*Reading every stored byte of it back instead[^]*verified: every stored byte of \d{14} is right/);
+      expect(done.stdout).toMatch(/No server was started on\s+it: that is a drill/);
+      expect(done.stdout).not.toMatch(/proven: PostgreSQL runs/);
+      expect(readFileSync(join(at, "etc/pgmoneta.conf"), "utf8")).not.toMatch(/^drill =/m);
+    }
+  });
+
+  it("asked its own daemon for all of that, and so do the commands that it printed, whatever pgmoneta_cli.conf names", async () => {
+    expect(await lookAt(socketOf(), "status")).toMatchObject({ Servers: [{ Server: "primary", NumberOfBackups: 1 }, { Server: "second" }] });
+    expect(await lookAt(join(at, "run/.s.pgmoneta"), "status")).toMatchObject({ Servers: [{ Server: "primary", NumberOfBackups: 1 }] });
+    const again = await setUp("127.0.0.1", "--tls-ca", authority.certFile);
+    expect(said(again)).toMatch(/status 0$/);
+    // What was refused before is refused again: nothing was done.
+    expect(again.stdout).not.toContain("  done  ");
+    expect(again.stdout.replaceAll(/\s+/g, " ")).toContain(`etc/pgmoneta_cli.conf leads to the daemon in ${join(home, "run")}: the commands below do not read it`);
+    const [command = ""] = /moneta-cli .* conf set --save retention 14$/m.exec(again.stdout) ?? [];
+    const done = await run("/bin/sh", ["-c", command], { env: env(), unprivileged: true });
+    expect(said(done)).toMatch(/status 0$/);
+    expect(readFileSync(join(at, "etc/pgmoneta.conf"), "utf8")).toMatch(/^retention = 14$/m);
+    expect(readFileSync(join(home, "etc/pgmoneta.conf"), "utf8")).toMatch(/^retention = 7$/m);
+  });
 });
 
 describe("a role that others made", () => {

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { messageOf, type Prompt } from "../../common/index.ts";
 import { adminErrors } from "../errors.ts";
 import { hasSection, problemWith, valueOf } from "./configuration-text.ts";
-import type { LocalState } from "./local-state.ts";
+import { usualMasterKey, type LocalState } from "./local-state.ts";
 import type { InitRequest, Wanted } from "./request.ts";
 
 /** Why an answer will not do; undefined when it will. */
@@ -102,8 +102,11 @@ export async function settle(
 
 type Given = (option: string, value: string | undefined, question: string, standard: string, check: Check) => Promise<string>;
 
-async function settlePlaces(request: InitRequest, local: LocalState, given: Given): Promise<Pick<Wanted, "repository" | "socketDirectory" | "logFile" | "workspace">> {
-  const { home, options } = local;
+async function settlePlaces(request: InitRequest, local: LocalState, given: Given): Promise<Pick<Wanted, "repository" | "socketDirectory" | "logFile" | "workspace" | "masterKey">> {
+  const { home, masterKey, options } = local;
+  if (options !== undefined && resolve(options.masterKeyFile) !== masterKey) {
+    throw adminErrors.initConflict(`${local.main} has the master key ${options.masterKeyFile}, not ${masterKey}`, { path: local.main });
+  }
   const there = options?.baseDir;
   if (there !== undefined && request.repository !== undefined && resolve(request.repository) !== resolve(there)) {
     throw adminErrors.initConflict(`${local.main} has its repository in ${there} already, and a daemon has one`, { path: local.main });
@@ -111,6 +114,7 @@ async function settlePlaces(request: InitRequest, local: LocalState, given: Give
   const repository = there ?? resolve(await given("--repository", request.repository, "Repository: where backups and WAL go", `${home}/repository`, checkAbsolute));
   return {
     repository,
+    masterKey: masterKey === usualMasterKey(home) ? undefined : masterKey,
     workspace: `${home}/workspace`,
     socketDirectory: options?.unixSocketDir ?? local.socketDirectory,
     // The file of a configuration that logs elsewhere needs no directory.

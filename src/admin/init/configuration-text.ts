@@ -54,6 +54,7 @@ export function newConfiguration(file: string, wanted: Wanted, drill: boolean, e
     ["retention", wanted.retention ?? ""],
     ["workspace", wanted.workspace],
     ["log_path", wanted.logFile],
+    ...(wanted.masterKey === undefined ? [] : [["master_key_file", wanted.masterKey] as const]),
   ];
   let text = drill ? frame.replace("\n# Scratch", `\n# When the newest backup is restored, started and looked at by itself.\ndrill = ${weeklyDrill}\n# Scratch`) : frame;
   for (const [key, value] of main) text = setValue(file, text, { section: "pgmoneta", key }, value);

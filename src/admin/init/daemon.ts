@@ -1,5 +1,6 @@
 /** The daemon, from outside: asked over its socket, started in the background, and given jobs by moneta-cli. */
 import { spawn } from "node:child_process";
+import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { MonetaError, toMonetaError } from "../../common/index.ts";
 import {
@@ -17,15 +18,8 @@ import {
   type RequestFields,
 } from "../../management/index.ts";
 import { adminErrors } from "../errors.ts";
+import { ownDaemon, type DaemonPlace } from "./daemon-place.ts";
 import type { InitSurroundings } from "./request.ts";
-
-/** How the commands find this daemon, and not another one. */
-export interface DaemonPlace {
-  /** `unix_socket_dir`. */
-  readonly socketDirectory: string;
-  /** Directory of the configuration. */
-  readonly directory: string;
-}
 
 /** Milliseconds to wait for an answer of a command that is no job. */
 const answerTimeoutMs = 60_000;
@@ -45,14 +39,43 @@ function errorOf({ code, error, exit, hint, message }: Partial<Outcome>, command
   return new MonetaError({ code: code ?? "UNEXPECTED", exit: exit ?? 1, retryable: false, hint: hint ?? "See the log of the daemon." }, text);
 }
 
-/** Whether a daemon answers there. */
+/**
+ * Whether the daemon of this configuration answers there. Throws `ADMIN_FOREIGN_DAEMON` where another one does: its servers may have the
+ * same names, and what it says of them would be taken for ours.
+ */
 export async function isRunning(place: DaemonPlace, surroundings: InitSurroundings): Promise<boolean> {
+  const files = await filesOfDaemon(place, surroundings);
+  if (files === undefined) return false;
+  const main = textIn(files, "main_configuration_path");
+  if (main !== undefined && realPath(main) === realPath(place.main)) return true;
+  throw adminErrors.foreignDaemon(`the daemon that answers in ${place.socketDirectory} has the configuration ${main ?? "of a place that it does not tell"}, not ${place.main}`, {
+    path: place.socketDirectory,
+  });
+}
+
+/** What it was configured by; undefined where none answers. One that is starting is waited for. */
+async function filesOfDaemon(place: DaemonPlace, surroundings: InitSurroundings): Promise<JsonObject | undefined> {
+  const { clock, signal } = surroundings;
+  const until = clock.monotonic() + patienceMs;
+  for (;;) {
+    try {
+      return await ask(place, surroundings, "conf ls");
+    } catch (error) {
+      if (managementErrors.daemonUnreachable.is(error)) return undefined;
+      if (!(error instanceof MonetaError) || error.code !== daemonStarting || clock.monotonic() >= until) throw error;
+    }
+    await clock.sleep(lookEveryMs, signal);
+  }
+}
+
+const daemonStarting = "DAEMON_STARTING";
+
+function realPath(path: string): string {
   try {
-    await ask(place, surroundings, "ping");
-    return true;
-  } catch (error) {
-    if (managementErrors.daemonUnreachable.is(error)) return false;
-    throw error;
+    return realpathSync(path);
+  } catch {
+    // One that is not there, or lies where we may not look, is the same only by its name.
+    return path;
   }
 }
 
@@ -119,7 +142,7 @@ export async function startDaemon(place: DaemonPlace, surroundings: InitSurround
  */
 export async function runJob(place: DaemonPlace, surroundings: InitSurroundings, words: readonly string[]): Promise<JsonObject> {
   const { interactive, leaveInterruptionsTo } = surroundings;
-  const all = ["-D", place.directory, "-F", "raw", ...(interactive ? ["--follow"] : []), ...words];
+  const all = [...ownDaemon(place), "-F", "raw", ...(interactive ? ["--follow"] : []), ...words];
   const run = (): Promise<ProgramEnd> => runProgram({ name: "moneta-cli", words: all, atTerminal: interactive }, place, surroundings);
   const { status, stdout, stderr } = await (interactive ? leaveInterruptionsTo(run) : run());
   const [command = "", server = ""] = words;

@@ -10,7 +10,7 @@ import { lookAround, sayFindings } from "./examine.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
 import { checkPlaces, lookHere, placesOf } from "./local-state.ts";
 import { prepareRole } from "./prepare-role.ts";
-import { protect } from "./protect.ts";
+import { protect, refuseForeignDaemon } from "./protect.ts";
 import { reportFields } from "./report.ts";
 import type { InitRequest, InitSurroundings } from "./request.ts";
 import { createSpeech, type Speech } from "./speech.ts";
@@ -45,6 +45,7 @@ async function steps(request: InitRequest, surroundings: InitSurroundings, speec
   const context: InitContext = { request, surroundings, local, wanted, speech, ledger };
   refuseDifferences(context);
   checkPlaces(placesOf(local, wanted), surroundings.account);
+  await refuseForeignDaemon(context);
   const administrator = await meetServer(context);
   const facts = await prepareRole(context, administrator);
   // Between two steps nothing is half done.

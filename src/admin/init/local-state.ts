@@ -29,6 +29,9 @@ export interface LocalState {
   readonly unit: string | undefined;
 }
 
+/** Where every program looks for it that is not told otherwise. */
+export const usualMasterKey = (homeDirectory: string): string => join(homeDirectory, ".pgmoneta/master.key");
+
 export const defaultDirectory = "/etc/pgmoneta";
 /** The unit reads `defaultDirectory`, and has systemd make these for the account (etc/systemd/moneta.service). */
 const service = { unit: "moneta.service", socketDirectory: "/run/moneta", logFile: "/var/log/moneta/moneta.log" };
@@ -48,7 +51,7 @@ export async function lookHere(request: InitRequest, { environment, homeDirector
     users: join(directory, "pgmoneta_users.conf"),
     document,
     options,
-    masterKey: resolve(request.masterKey ?? options?.masterKeyFile ?? `${homeDirectory}/.pgmoneta/master.key`),
+    masterKey: resolve(request.masterKey ?? options?.masterKeyFile ?? usualMasterKey(homeDirectory)),
     home: homeDirectory,
     ...(byService ? service : { unit: undefined, socketDirectory: `${homeDirectory}/run`, logFile: `${homeDirectory}/moneta.log` }),
   };

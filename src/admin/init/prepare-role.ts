@@ -107,8 +107,10 @@ async function store({ ledger, local, speech, wanted }: InitContext, password: s
 }
 
 async function run({ ledger, speech, surroundings, wanted }: InitContext, { look, options }: Administrator, statements: readonly RoleStatement[]): Promise<void> {
+  let refused = 0;
   try {
     for (const { sql, reason } of await runStatements(options, statements, surroundings.signal)) {
+      refused += 1;
       speech.mark("note", `${reason}; Moneta works without it, and checks say what it cannot see:`);
       speech.copy([sql]);
     }
@@ -116,6 +118,7 @@ async function run({ ledger, speech, surroundings, wanted }: InitContext, { look
     if (!(error instanceof MonetaError) || look.provider === undefined) throw error;
     throw adminErrors.roleUnusable(`${error.message}; this is a managed server (${look.provider}): its provider says how a role is given the right to replicate`, {}, error);
   }
+  if (refused === statements.length) return;
   ledger.add(`the role ${wanted.role} on the server`);
   speech.mark("done", look.role === undefined ? "made it on the server" : "completed it on the server");
 }

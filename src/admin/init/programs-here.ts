@@ -1,7 +1,6 @@
 /** The programs of PostgreSQL on this machine: without those of the server's major there is no drill, and nothing to start a restore with. */
-import { access, constants } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { environmentForOperators } from "../../common/index.ts";
+import { environmentForOperators, isExecutable } from "../../common/index.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -13,8 +12,7 @@ export async function pgCtlOf(major: number, environment: Environment, signal: A
   try {
     const { postgres } = await findPrograms({ major, configured: new Map(), environment: pathOf(environment), signal });
     const path = join(dirname(postgres), "pg_ctl");
-    await access(path, constants.X_OK);
-    return path;
+    return (await isExecutable(path)) ? path : undefined;
   } catch (error) {
     if (signal.aborted) throw error;
     // It is not here: the report names the usual place.

@@ -2,7 +2,8 @@
 import { MonetaError } from "../../common/index.ts";
 import { numberIn, objectsIn, textIn, timeIn, type JsonObject } from "../../management/index.ts";
 import { adminErrors } from "../errors.ts";
-import { ask, runJob, type DaemonPlace } from "./daemon.ts";
+import { ask, runJob } from "./daemon.ts";
+import type { DaemonPlace } from "./daemon-place.ts";
 import type { InitSurroundings } from "./request.ts";
 import type { Speech } from "./speech.ts";
 
@@ -43,12 +44,15 @@ export const backupIn = (entry: JsonObject): BackupFound => ({
 
 /** The valid backups of a server of which no verification found anything bad, the oldest first. */
 export async function validBackups(place: DaemonPlace, surroundings: InitSurroundings, server: string): Promise<BackupFound[]> {
-  const response = await ask(place, surroundings, "list-backup", { Server: server });
-  return objectsIn(response, "Backups")
+  return usableIn(await ask(place, surroundings, "list-backup", { Server: server }));
+}
+
+/** Those of an answer of `list-backup`. What was found bad since it was made is nothing that could be relied on, valid or not. */
+export const usableIn = (response: JsonObject): BackupFound[] =>
+  objectsIn(response, "Backups")
     .filter((entry) => Number(numberIn(entry, "Valid")) === 1)
     .map(backupIn)
     .filter(({ verification }) => verification !== "bad");
-}
 
 /** Whether the last drill of a backup proved it. */
 export const isProven = ({ drillFailure, provenAt }: BackupFound): boolean => provenAt !== undefined && drillFailure === undefined;

@@ -2,7 +2,8 @@
 import { adminErrors } from "../errors.ts";
 import { textIn } from "../../management/index.ts";
 import { askYesNo } from "./answers.ts";
-import { ask, isRunning, startDaemon, waitUntilStreaming, type DaemonPlace } from "./daemon.ts";
+import { ask, isRunning, startDaemon, waitUntilStreaming } from "./daemon.ts";
+import { printedOptions, type DaemonPlace } from "./daemon-place.ts";
 import type { InitContext } from "./context.ts";
 import { pgCtlOf } from "./programs-here.ts";
 import { ensureBackup, prove, validBackups, type Proof } from "./proof.ts";
@@ -10,9 +11,9 @@ import { complaintsIn, majorIn, plannedIn, sayReport, windowIn, type Report } fr
 
 /** Resolves when all that was asked for is so. */
 export async function protect(context: InitContext): Promise<Report> {
-  const { local, request, speech, surroundings, wanted } = context;
+  const { request, speech, surroundings, wanted } = context;
   const { server } = wanted;
-  const place: DaemonPlace = { socketDirectory: wanted.socketDirectory, directory: local.directory };
+  const place = placeOf(context);
   speech.heading("4. The daemon");
   await bringUp(context, place);
   await waitUntilStreaming(place, surroundings, server);
@@ -32,7 +33,15 @@ export async function protect(context: InitContext): Promise<Report> {
   return report;
 }
 
-/** The daemon with this configuration in force. Throws `ADMIN_DAEMON_NOT_STARTED`. */
+/** Where the daemon of this configuration answers. */
+const placeOf = ({ local, wanted }: Pick<InitContext, "local" | "wanted">): DaemonPlace => ({ socketDirectory: wanted.socketDirectory, directory: local.directory, main: local.main });
+
+/** Before anything is made. Throws `ADMIN_FOREIGN_DAEMON` where another daemon has the socket that this one is to have. */
+export async function refuseForeignDaemon(context: InitContext): Promise<void> {
+  await isRunning(placeOf(context), context.surroundings);
+}
+
+/** The daemon with this configuration in force. Throws `ADMIN_DAEMON_NOT_STARTED` and `ADMIN_FOREIGN_DAEMON`. */
 async function bringUp(context: InitContext, place: DaemonPlace): Promise<void> {
   const { ledger, local, speech, surroundings } = context;
   if (await isRunning(place, surroundings)) {
@@ -46,6 +55,7 @@ async function bringUp(context: InitContext, place: DaemonPlace): Promise<void> 
     return;
   }
   await startDaemon(place, surroundings);
+  if (!(await isRunning(place, surroundings))) throw adminErrors.daemonNotStarted(`the daemon was started, and none answers in ${place.socketDirectory}`, { path: place.socketDirectory });
   ledger.add("the daemon, which runs in the background");
   speech.mark("done", "started the daemon in the background");
   speech.mark("note", "after a restart of this machine it has to be started again:");
@@ -67,7 +77,7 @@ async function startedBySystemd({ request, speech, surroundings }: InitContext, 
 }
 
 /** Asks the daemon for all that the page at the end tells. */
-async function gather({ local, surroundings, wanted }: InitContext, place: DaemonPlace, proof: Proof | undefined): Promise<Report> {
+async function gather({ local, request, surroundings, wanted }: InitContext, place: DaemonPlace, proof: Proof | undefined): Promise<Report> {
   const { server } = wanted;
   const status = await waitUntilStreaming(place, surroundings, server);
   const backups = await validBackups(place, surroundings, server);
@@ -89,7 +99,7 @@ async function gather({ local, surroundings, wanted }: InitContext, place: Daemo
     planned: plannedIn(schedule, server),
     retention: textIn(status, "Retention"),
     complaints: complaintsIn(check),
-    directoryOption: local.directoryOption,
+    client: printedOptions(local, request, wanted.socketDirectory, surroundings.environment),
     restores: `${local.home}/restore`,
     pgCtl: await pgCtlOf(major, surroundings.environment, surroundings.signal),
     now,

@@ -1,6 +1,7 @@
 /** The page at the end: what the operator has now, how it is used, how it is changed, and what is still complained of. Pure. */
 import { formatByteSize } from "../../common/index.ts";
 import { numberIn, objectsIn, textIn, timeIn, type JsonObject } from "../../management/index.ts";
+import type { PrintedOptions } from "./daemon-place.ts";
 import type { BackupFound, Proof } from "./proof.ts";
 import type { Speech } from "./speech.ts";
 
@@ -45,8 +46,8 @@ export interface Report {
   /** The policy as the daemon has it. */
   readonly retention: string | undefined;
   readonly complaints: readonly Complaint[];
-  /** `-D <directory>` where the commands need it. */
-  readonly directoryOption: readonly string[];
+  /** For the commands. */
+  readonly client: PrintedOptions;
   /** Directory that restores go to in the examples. */
   readonly restores: string;
   /** `pg_ctl` of that major on this machine; undefined where it is not. */
@@ -126,8 +127,8 @@ export const windowText = ({ from, message }: RestoreWindow): string =>
   from === undefined ? message : `every moment from ${moment(Math.ceil(from / 1000) * 1000)} on, up to the last byte received`;
 
 /** The commands that restore: to the last byte received, and to a moment. */
-export function restoreCommands({ server, directoryOption, restores, backups, now }: Report): string[] {
-  const words = (position: readonly string[]): string => commandLine(["moneta-cli", ...directoryOption, "restore", server, "newest", ...position, restores]);
+export function restoreCommands({ server, client, restores, backups, now }: Report): string[] {
+  const words = (position: readonly string[]): string => commandLine(["moneta-cli", ...client.words, "restore", server, "newest", ...position, restores]);
   // Nothing before the end of the newest backup can be reached from it.
   const example = new Date(Math.max(backups.at(-1)?.endTime ?? now, now)).toISOString().slice(0, 19).replace("T", " ");
   return [words([]), words([`time=${example}+00`])];
@@ -141,8 +142,8 @@ export function startCommand({ server, backups, restores, pgCtl, major }: Report
 
 /** Says all of it. */
 export function sayReport(report: Report, speech: Speech): void {
-  const { server, directoryOption, proof } = report;
-  const cli = (...words: string[]): string => commandLine(["moneta-cli", ...directoryOption, ...words]);
+  const { server, client, proof } = report;
+  const cli = (...words: string[]): string => commandLine(["moneta-cli", ...client.words, ...words]);
   speech.heading(
     proof === undefined ? `${server} is streamed; no backup of it is proven yet` : proof.kind === "drill" ? `${server} is backed up, and the backup is proven` : `${server} is backed up, and the backup is verified`,
   );
@@ -158,6 +159,7 @@ export function sayReport(report: Report, speech: Speech): void {
     ["Log", report.logFile],
     ["Master key", `${report.masterKey}. Keep a copy on another machine: without it nothing that is encrypted can be read again`],
   ]);
+  if (client.avoided !== undefined) speech.mark("note", `${client.avoided}: the commands below do not read it (-c /dev/null), and so will yours have to`);
   speech.heading("To restore everything up to the last byte received, or up to a moment of yours");
   speech.copy(restoreCommands(report));
   speech.say("PostgreSQL starts on what the first one restores by");

@@ -59,6 +59,8 @@ export interface Wanted extends ServerAddress {
   readonly slot: string;
   /** `base_dir`. */
   readonly repository: string;
+  /** `master_key_file` of a configuration that is new; undefined: the daemon looks at the usual place anyway. */
+  readonly masterKey?: string | undefined;
   /** `unix_socket_dir`. */
   readonly socketDirectory: string;
   readonly logFile: string;

@@ -8,7 +8,8 @@ import { checkAbsolute, checkPort, checkServerName, createAsk, settle } from "..
 import { differences, extendedConfiguration, newConfiguration, problemWith, readDocument } from "../../../src/admin/init/configuration-text.ts";
 import { judgeServer, type Circumstances, type Finding } from "../../../src/admin/init/findings.ts";
 import { checkPlaces, lookHere, makePlaces, placesOf, type LocalState } from "../../../src/admin/init/local-state.ts";
-import { backupIn, isProven } from "../../../src/admin/init/proof.ts";
+import { ownDaemon, printedOptions } from "../../../src/admin/init/daemon-place.ts";
+import { backupIn, isProven, usableIn } from "../../../src/admin/init/proof.ts";
 import { commandLine, complaintsIn, plannedIn, proofText, restoreCommands, retentionText, sayReport, startCommand, windowIn, windowText, type Report } from "../../../src/admin/init/report.ts";
 import type { InitRequest, InitSurroundings, Wanted } from "../../../src/admin/init/request.ts";
 import type { ServerLook } from "../../../src/admin/init/server-look.ts";
@@ -243,12 +244,24 @@ describe("answers", () => {
   });
   it("of a section that is there are not asked for, and its repository stays", async () => {
     const document = readDocument("f", newConfiguration("f", wanted({ host: "db9", port: 1234, role: "rr", slot: "ss" }), false, environment));
-    const options = { baseDir: "/srv/moneta", unixSocketDir: "/run/moneta", logType: "file", logPath: "/x.log" } as LocalState["options"];
+    const options = { baseDir: "/srv/moneta", unixSocketDir: "/run/moneta", logType: "file", logPath: "/x.log", masterKeyFile: local.masterKey } as LocalState["options"];
     const there = { ...local, document, options };
     const { ask, seen } = asking(["", ""]);
     expect(await settle(request({ yes: false }), there, ask, environment)).toMatchObject({ host: "db9", port: 1234, role: "rr", slot: "ss", repository: "/srv/moneta", schedule: undefined });
     expect(seen).toHaveLength(2);
     await expect(settle(request({ repository: "/elsewhere" }), there, ask, environment)).rejects.toMatchObject({ code: "ADMIN_INIT_CONFLICT" });
+    // What would be sealed by a key that the daemon does not have, nobody could open.
+    await expect(settle(request(), { ...there, masterKey: "/srv/other.key" }, ask, environment)).rejects.toMatchObject({ code: "ADMIN_INIT_CONFLICT", message: expect.stringContaining("not /srv/other.key") as string });
+  });
+  it("have a master key that lies elsewhere named in a new configuration, for the daemon to find it", async () => {
+    const never = createAsk({ ask: () => Promise.reject(new Error("asked")), askSecret: () => Promise.reject(new Error("asked")), close: () => undefined }, true, () => undefined);
+    expect((await settle(request(), local, never, environment)).masterKey).toBeUndefined();
+    const masterKey = "/srv/keys/master.key";
+    const settled = await settle(request(), { ...local, masterKey }, never, environment);
+    const main = join(root, "pgmoneta.conf");
+    writeFileSync(main, newConfiguration(main, settled, false, environment));
+    const { configuration } = await loadConfiguration({ main, environment, defaultDirectory: root, purpose: "offline" });
+    expect(configuration.main.masterKeyFile).toBe(masterKey);
   });
 });
 
@@ -282,7 +295,7 @@ describe("the page at the end", () => {
     planned: [{ kind: "backup", schedule: "15 2 * * *", next: Date.UTC(2026, 11, 1, 2, 15) }],
     retention: "7",
     complaints: [],
-    directoryOption: [],
+    client: { words: [], avoided: undefined },
     restores: "/var/lib/moneta/restore",
     pgCtl: "/usr/lib/postgresql/15/bin/pg_ctl",
     now: backup.endTime + 5000,
@@ -294,7 +307,7 @@ describe("the page at the end", () => {
     return lines;
   };
   it("has the commands as they are typed", () => {
-    expect(restoreCommands(report({ directoryOption: ["-D", "/etc/my conf"] }))).toEqual([
+    expect(restoreCommands(report({ client: { words: ["-D", "/etc/my conf"], avoided: undefined } }))).toEqual([
       "moneta-cli -D '/etc/my conf' restore primary newest /var/lib/moneta/restore",
       "moneta-cli -D '/etc/my conf' restore primary newest 'time=2026-11-30 14:22:18+00' /var/lib/moneta/restore",
     ]);
@@ -319,6 +332,26 @@ describe("the page at the end", () => {
     const listed = (more: object) => isProven(backupIn({ Backup: "20261130142211", ...more }));
     expect([listed({}), listed({ ProvenAt: "2026-11-30T14:30:00.000Z" }), listed({ ProvenAt: "2026-11-30T14:30:00.000Z", DrillFailure: "pg_amcheck found damage" })]).toEqual([false, true, false]);
   });
+  it("relies on no backup that is not valid, and on none that a verification found bad since", () => {
+    const backup = (label: string, more: object) => ({ Backup: label, Valid: 1, Verification: null, ...more });
+    const answer = { Backups: [
+      backup("20261130142211", {}),
+      backup("20261130142212", { Verification: "good", VerifiedAt: "2026-11-30T15:00:00.000Z" }),
+      backup("20261130142213", { Verification: "remarks" }),
+      backup("20261130142214", { Verification: "bad", VerifiedAt: "2026-11-30T15:00:00.000Z", ProvenAt: "2026-11-30T14:30:00.000Z" }),
+      backup("20261130142215", { Valid: 0 }),
+    ] };
+    expect(usableIn(answer as never).map(({ label }) => label)).toEqual(["20261130142211", "20261130142212", "20261130142213"]);
+    expect(usableIn({ Backups: answer.Backups.slice(3) })).toEqual([]);
+    expect(usableIn({})).toEqual([]);
+  });
+  it("says which pgmoneta_cli.conf its commands do not read, and why", () => {
+    const avoided = "/etc/pgmoneta/pgmoneta_cli.conf leads to the daemon in /run/other";
+    const lines = linesOf(report({ client: { words: ["-c", "/dev/null"], avoided } }));
+    expect(lines.join(" ")).toContain(avoided);
+    expect(lines.filter((line) => line.startsWith("    moneta-cli ")).filter((line) => !line.includes(" -c /dev/null "))).toEqual([]);
+    expect(linesOf(report()).join("\n")).not.toContain("/dev/null");
+  });
   it("fits 80 columns, but for lines that are copied", () => {
     const complaints = complaintsIn({ Checks: [{ Code: "DRILL", Status: "warning", Message: "m ".repeat(60), Fix: "Do it.", Statement: "SELECT 1;" }, { Code: "MODE", Status: "ok", Message: "" }, { Code: "CLOCK", Status: "skipped", Message: "" }] });
     expect(complaints.map(({ code }) => code)).toEqual(["DRILL"]);
@@ -339,6 +372,28 @@ describe("the page at the end", () => {
     const lines: string[] = [];
     createSpeech((line) => lines.push(line)).mark("note", "\u001b[2Jpassword swordfish-7");
     expect(lines).toEqual(["  note  \\u001b[2Jpassword ***"]);
+  });
+});
+
+describe("the commands of moneta-cli", () => {
+  const options = (text: string | undefined, directoryOption: readonly string[] = ["-D", root]) => {
+    if (text !== undefined) writeFileSync(join(root, "pgmoneta_cli.conf"), text);
+    return printedOptions({ directoryOption }, { directory: root }, "/run/moneta", {});
+  };
+  it("that are printed leave out a pgmoneta_cli.conf which leads to another daemon, or which cannot be used", () => {
+    const file = join(root, "pgmoneta_cli.conf");
+    const own = { words: ["-D", root], avoided: undefined };
+    expect(options(undefined)).toEqual(own);
+    expect(options("[pgmoneta]\nunix_socket_dir = /run/moneta/\noutput = json\n")).toEqual(own);
+    // Only both together are an address.
+    expect(options("[pgmoneta]\nhost = db9\n")).toEqual(own);
+    const words = ["-D", root, "-c", "/dev/null"];
+    expect(options("[pgmoneta]\nunix_socket_dir = /run/other\n")).toEqual({ words, avoided: `${file} leads to the daemon in /run/other` });
+    expect(options("[pgmoneta]\nhost = db9\nport = 5001\n")).toEqual({ words, avoided: `${file} leads to the daemon at db9:5001` });
+    expect(options("[pgmoneta]\nnonsense = 1\n")).toEqual({ words, avoided: expect.stringMatching(/^pgmoneta_cli.conf cannot be used: .*nonsense/) as string });
+  });
+  it("that are run here read none at all, and need no master key to ask", () => {
+    expect(ownDaemon({ directory: root })).toEqual(["-c", "/dev/null", "-C", "none", "-E", "none", "-D", root]);
   });
 });
 

@@ -137,8 +137,10 @@ requires("openssl").describe("remote management in TLS", () => {
     expect(daemon.port()).toBe(port);
     await expect(ask(verified())).resolves.toMatchObject({ outcome: { status: true } });
     expect(open.ended).toBe(false);
+    const day = 86_400_000;
+    expect(((daemon.remote.certificateExpires ?? 0) - Date.now()) / day).toBeCloseTo(2, 1);
     await daemon.remote.update(undefined);
-    expect(daemon.remote.addresses).toEqual([]);
+    expect([daemon.remote.addresses, daemon.remote.certificateExpires]).toEqual([[], undefined]);
     await expect(ask(verified())).rejects.toMatchObject({ code: expect.stringMatching(/DAEMON_UNREACHABLE/) as string });
     await daemon.remote.update(daemon.settings());
     await expect(ask(verified())).resolves.toMatchObject({ outcome: { status: true } });

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { allFamilies, chooseFormat, createMetricsRenderer, metricsPage, pgmonetaGroups, type DaemonFacts, type Exposition, type ExpositionFormat, type MetricsRenderer } from "../../../src/metrics/index.ts";
+import { noTimings } from "../../../src/repository/index.ts";
 import { requires, tool } from "../../support/requires.ts";
 import { daemon, entry, server, stateWith } from "./facts.ts";
 
@@ -76,6 +77,71 @@ describe("an exposition", () => {
     }
     // A server without backups is shown as pgmoneta shows it.
     expect(samplesOf(text, "pgmoneta_backup_end_walpos").at(-1)).toBe('pgmoneta_backup_end_walpos{name="odd \\"name\\"\\\\",label="0",walpos="0/0"} 0');
+  });
+
+  it("tells of a server all that an operator has to know: how far behind, how old, how far back, what is proven, what failed", async () => {
+    const verified = (outcome: "good" | "bad") => ({ ended: 950_000, outcome }) as never;
+    const drill = { ended: 960_000, outcome: "failed", restoreMs: 1500, replayMs: 2500 } as never;
+    const elapsed = { ...noTimings, total: 12, baseBackup: 9, zstd: 4 };
+    const ended = [
+      { command: "retention", counts: { succeeded: 0, failed: 1, cancelled: 0, died: 0 }, last: { outcome: "failed" as const, ended: 970_000, durationMs: 500 } },
+    ];
+    const job = (command: string, waiting: boolean) => ({ command, waiting, visible: true, phase: "", done: 5, total: 10, elapsedMs: 3000 });
+    const told = daemon([
+      server("primary", {
+        entries: [{ ...entry("20261120090138"), verification: verified("good") }, { ...entry("20261121090138"), verification: verified("bad") }, entry("20261122090138")],
+        newest: { label: "20261122090138", began: 890_000, ended: 904_000, elapsed, restoredBytes: 7, storedBytes: 6 },
+        drill,
+        provenMoment: 880_000,
+        lastArchived: 1_000_000,
+        unarchived: 2,
+        ended,
+        jobs: [job("backup", false), job("restore", true), job("delete", true)],
+        stages: { wal_received: 77, wal_archived: 64, backup_received: 50 },
+        state: stateWith({ process: "running", receiver: "paused", timeline: 1, coveredTime: 1_000_000, reconnects: 3, restarts: 1, gaps: 2, slot: "lost", serverEndLsn: 0x200n, flushLsn: 0x100n }),
+      }),
+    ], { repository: { used: 1, free: 2, total: 3, fullInMs: 7_200_000, bytesPerHour: 3600 } });
+    const lines = (await textOf(told)).split("\n");
+    const of = (name: string, value: number | string, ...labels: readonly string[]): string => `${name}{${['name="primary"', ...labels].join()}} ${value}`;
+    for (const line of [
+      of("moneta_wal_lag_bytes", 256),
+      of("moneta_wal_lag_seconds", 4),
+      of("moneta_receiver_state", 1, 'state="paused"'),
+      of("moneta_receiver_reconnects_total", 3),
+      of("moneta_receiver_restarts_total", 1),
+      of("moneta_slot_state", 1, 'state="lost"'),
+      of("moneta_wal_gaps", 2),
+      of("moneta_wal_archive_age_seconds", 4),
+      of("moneta_wal_unarchived_segments", 2),
+      of("moneta_backup_age_seconds", 100),
+      of("moneta_backup_duration_seconds", 12),
+      of("moneta_backup_stage_duration_seconds", 4, 'stage="zstd"'),
+      of("moneta_recovery_window_start_time_seconds", 500),
+      of("moneta_recovery_window_end_time_seconds", 1000),
+      of("moneta_recovery_window_seconds", 500),
+      of("moneta_proven_time_seconds", 880),
+      of("moneta_drill_success", 0),
+      of("moneta_drill_last_time_seconds", 960),
+      of("moneta_drill_duration_seconds", 2.5, 'stage="replay"'),
+      of("moneta_backups_verified", 1, 'outcome="good"'),
+      of("moneta_backups_verified", 1, 'outcome="bad"'),
+      of("moneta_backups_verified", 1, 'outcome="never"'),
+      of("moneta_verification_last_time_seconds", 950),
+      of("moneta_queue_length", 2),
+      of("moneta_jobs_running", 1, 'command="backup"'),
+      of("moneta_bytes_total", 50, 'stage="backup_received"'),
+      of("moneta_bytes_total", 64, 'stage="wal_archived"'),
+      of("moneta_retention_success", 0),
+      of("moneta_retention_last_time_seconds", 970),
+      of("moneta_retention_removed_backups_total", 1),
+      "moneta_repository_growth_bytes_per_second 1",
+      "moneta_repository_full_seconds 7200",
+      of("pgmoneta_progress_percentage", 50, 'workflow="Backup"', 'phase="None"'),
+      of("pgmoneta_active_backup", 1),
+      of("pgmoneta_active_restore", 0),
+    ]) {
+      expect(lines).toContain(line);
+    }
   });
 
   it("has no sample of what is not known, and no time that nobody proved", async () => {

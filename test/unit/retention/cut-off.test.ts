@@ -66,10 +66,24 @@ function cutting(at: number): LocalStorage {
   };
 }
 
+/** What the hooks of a run of retention were told, and of a backup's end what was there of it then. */
+let told: { readonly what: "before" | "gone" | "failed"; readonly label: string; readonly left: boolean }[] = [];
+async function tell(what: (typeof told)[number]["what"], label: string): Promise<void> {
+  told.push({ what, label, left: (await repository.storage.list("primary/backup")).some(({ name }) => name.includes(label)) });
+}
+
 const retain = (storage: LocalStorage): Promise<unknown> =>
   runRetention(
     { server: "primary", storage, policy: { kind: "count", copies: 2 }, minimum: 1, inUse: { all: false, backups: [], wal: [] }, dryRun: false },
-    { clock: systemClock, logger: silentLogger, signal: new AbortController().signal, progress: () => undefined, settled: () => undefined },
+    {
+      clock: systemClock,
+      logger: silentLogger,
+      signal: new AbortController().signal,
+      progress: () => undefined,
+      settled: () => undefined,
+      beforeRemoval: (label) => tell("before", label),
+      afterRemoval: (label, failure) => tell(failure === undefined ? "gone" : "failed", label),
+    },
   );
 const remove = (storage: LocalStorage): Promise<unknown> => {
   const hooks = { around: (_subject: string, _facts: object, action: () => Promise<unknown>) => action() };
@@ -90,6 +104,7 @@ it.each<[string, (storage: LocalStorage) => Promise<unknown>, readonly string[],
   let instants = 0;
   for (let at = 1, done = false; !done; at += 1) {
     await lay();
+    told = [];
     done = await run(cutting(at)).then(
       () => true,
       (error: unknown) => {
@@ -97,6 +112,11 @@ it.each<[string, (storage: LocalStorage) => Promise<unknown>, readonly string[],
         return false;
       },
     );
+    // Whoever was asked whether a backup may go hears once what became of it, and the truth.
+    const asked = told.flatMap(({ what, label }) => (what === "before" ? [label] : []));
+    if (done) expect(asked, `cut at ${at}`).toHaveLength(run === retain ? 2 : 0);
+    expect(told.flatMap(({ what, label }) => (what === "before" ? [] : [label])).toSorted(), `cut at ${at}`).toEqual(asked.toSorted());
+    expect(told.filter(({ what, left }) => what === "gone" && left), `cut at ${at}`).toEqual([]);
     const there = await listed();
     expect(there, `cut at ${at}`).toEqual(expect.arrayContaining([...staying]));
     const segments = await wal();

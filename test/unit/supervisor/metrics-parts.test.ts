@@ -10,7 +10,8 @@ import { createCommandCounts } from "../../../src/supervisor/command-counts.ts";
 import { createJobCounts } from "../../../src/supervisor/job-counts.ts";
 import type { Job } from "../../../src/supervisor/job.ts";
 import { countLines } from "../../../src/supervisor/line-counts.ts";
-import { whyNotReady } from "../../../src/supervisor/metrics-sources.ts";
+import { shownCertificates } from "../../../src/supervisor/metrics-endpoint.ts";
+import { processesOf, whyNotReady, type ProcessSources } from "../../../src/supervisor/metrics-sources.ts";
 import { measureProcess } from "../../../src/supervisor/process-facts.ts";
 import { treeSize } from "../../../src/supervisor/tree-sizes.ts";
 import { supervisorErrors } from "../../../src/supervisor/errors.ts";
@@ -102,6 +103,27 @@ describe("what the system knows", () => {
     expect(await treeSize(join(directory, "absent"))).toBe(0);
     rmSync(directory, { recursive: true });
   });
+});
+
+it("every process of the daemon is known: those of servers, of jobs, of single files and of checks; not what waits for its turn", () => {
+  const sources = {
+    servers: [{ name: "primary", receiver: { child: { pid: 11 } } }, { name: "offline", receiver: { child: { pid: undefined } } }],
+    jobs: { active: (name: string) => (name === "primary" ? [{ command: "backup", pid: 12 }, { command: "restore", pid: undefined }] : []) },
+    converter: { active: [{ command: "decrypt", pid: 13 }, { command: "compress", pid: undefined }] },
+    prober: { running: new Set([{ pid: 14, server: "primary" }]) },
+  } as unknown as ProcessSources;
+  expect(processesOf(sources, 10).map(({ pid, kind, server, command }) => [pid, kind, server, command].join(" "))).toEqual([
+    "10 supervisor  ",
+    "11 receiver primary ",
+    "12 job primary backup",
+    "13 converter  decrypt",
+    "14 prober primary ",
+  ]);
+});
+
+it("the certificates that clients are shown are told by what they are for, and none that there is not", () => {
+  expect(shownCertificates({ metrics: undefined, management: 7 })).toEqual([{ use: "management", expires: 7 }]);
+  expect(shownCertificates({ metrics: 5, management: 7 })).toHaveLength(2);
 });
 
 describe("readiness", () => {

@@ -5,6 +5,7 @@ import { takeIn } from "../../../src/notify/index.ts";
 import { createSegment, openStateReader, openStateWriter, type ServerState } from "../../../src/state/index.ts";
 import type { AlarmSources } from "../../../src/supervisor/alarms.ts";
 import { supervisorErrors } from "../../../src/supervisor/errors.ts";
+import { troubleAfter, type JobOutcome } from "../../../src/supervisor/job.ts";
 import { alarmsToTell, createFailedJobs } from "../../../src/supervisor/notify-alarms.ts";
 import type { SupervisedServer } from "../../../src/supervisor/server.ts";
 
@@ -89,12 +90,26 @@ describe("what nobody could look at is not over:", () => {
     expect(over(serverWith(), report(), found)).toBe(1);
   });
 
+  it("that nothing is received, while the next attempt has not failed yet; out of service it is somebody's wish", () => {
+    const held = takeIn([], look(serverWith({}, { problem })), 0, { delayMs: 0, notOverBefore: 0 }).known;
+    expect(held).toHaveLength(1);
+    expect(over(serverWith({ receiver: "connecting" }), report(), held)).toBe(0);
+    expect(over(serverWith({ receiver: "connecting" }, { online: false }), report(), held)).toBe(1);
+    expect(over(serverWith(), report(), held)).toBe(1);
+  });
+
   it("a file system that was about to be full, while it was not watched for long enough after a start", () => {
     const filling = { ...problem, code: supervisorErrors.spaceForecast.spec.code };
     const known = takeIn([], look(serverWith(), report(), sourcesWith({ problems: () => [filling] })), 0, { delayMs: 0, notOverBefore: 0 }).known;
     expect(over(serverWith(), report(), known, sourcesWith({ forecasts: () => false }))).toBe(0);
     expect(over(serverWith(), report(), known)).toBe(1);
   });
+});
+
+it("a job that was cancelled is no end of what was wrong before it", () => {
+  const [before, after] = [supervisorErrors.jobDied("before"), supervisorErrors.jobDied("after")];
+  const ended = (state: JobOutcome["state"]): JobOutcome => ({ state, error: after, result: { label: null, notes: [], facts: {} } });
+  expect([troubleAfter(ended("cancelled"), before), troubleAfter(ended("failed"), before), troubleAfter(ended("died"), undefined), troubleAfter(ended("succeeded"), before)]).toEqual([before, after, after, undefined]);
 });
 
 it("a backup that failed is told until one succeeds, what has no second try once, and what was cancelled not at all", () => {

@@ -1,6 +1,6 @@
 /** Small parts of the daemon as a service: its titles, its exit status, its line of state. */
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { configErrors } from "../../../src/config/index.ts";
@@ -12,6 +12,8 @@ import { processTitle, titleOf, titleRoom } from "../../../src/supervisor/proces
 import type { SupervisedServer } from "../../../src/supervisor/server.ts";
 import { serviceStatus } from "../../../src/supervisor/service-status.ts";
 import type { StatusSources } from "../../../src/supervisor/status.ts";
+import { requires, tool } from "../../support/requires.ts";
+import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 describe("the title of a process", () => {
   it("says as much as update_process_title allows", () => {
@@ -37,6 +39,23 @@ describe("the exit status of a daemon that does not start", () => {
     const unit = readFileSync(join(import.meta.dirname, "../../../etc/systemd/moneta.service"), "utf8");
     expect(unit).toMatch(/^RestartPreventExitStatus=78$/m);
     expect(exitStatusOf(new Error("x"))).toBe(1);
+  });
+});
+
+requires("systemd-analyze").describe("the unit for systemd", () => {
+  it("is one that systemd itself has nothing to say against, and that leaves the daemon little to do harm with", () => {
+    const root = join(import.meta.dirname, "../../..");
+    const unit = readFileSync(join(root, "etc/systemd/moneta.service"), "utf8");
+    // Its programs are looked for where the package puts them: here they lie in the sources.
+    const file = join(temporaryDirectory({ prefix: "munit" }).path, "moneta.service");
+    writeFileSync(file, unit.replaceAll(/^(Exec\w+=)(moneta\S*)/gm, (_line, key: string, name: string) => `${key}${join(root, "bin", name)}`));
+    const analyze = (...words: string[]) => spawnSync(tool("systemd-analyze"), words, { encoding: "utf8", env: { PATH: process.env["PATH"], LC_ALL: "C.UTF-8" } });
+    const verified = analyze("verify", "--man=no", file);
+    expect([verified.status, verified.stdout + verified.stderr]).toEqual([0, ""]);
+    const security = analyze("security", "--no-pager", "--offline=true", "--threshold=30", file);
+    expect(security.status, security.stdout + security.stderr).toBe(0);
+    for (const line of ["Type=notify", "User=moneta", "NoNewPrivileges=yes", "CapabilityBoundingSet="]) expect(unit.split("\n")).toContain(line);
+    expect(unit).toMatch(/^WatchdogSec=\d+min$/m);
   });
 });
 
