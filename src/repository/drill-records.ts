@@ -77,8 +77,9 @@ export function openDrillRecords(
     const records = recordsIn(text);
     if (records !== undefined) return records;
     const aside = `${path}.damaged`;
-    await storage.replaceFile(aside, text);
-    await storage.removeFile(path);
+    // As it is, also where it is no text, or too large to be read.
+    await storage.removeFile(aside);
+    await storage.move(path, aside);
     setAside(aside);
     return [];
   }

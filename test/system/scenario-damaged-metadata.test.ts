@@ -148,7 +148,7 @@ describe("what is known of a server is made anew, and backups and WAL go on, whe
     ["cut", halved, halved],
   ] as const)("%s", async (_what, change, changeIndex) => {
     const index = `wal_index/${readdirSync(at("wal_index"))[0] ?? ""}`;
-    const files = ["identity.json", "wal_gaps.json", "wal_coverage.json", "walsender.json"];
+    const files = ["identity.json", "wal_gaps.json", "wal_coverage.json", "walsender.json", "verified.json", "drills.json", "wal_pruned.json", "wal_push.json"];
     await withDamage([...files.map((file): Damage => [file, change]), [index, changeIndex]], async () => {
       await everyCommandAnswers("newest");
       expect((await ask(daemon, "info", "primary", "newest"))["Valid"]).toBe(1);

@@ -51,6 +51,11 @@ it("one flipped digit is not believed: the history is kept aside and begins anew
   expect(await records.list()).toEqual([]);
   expect(aside).toEqual(["primary/drills.json.damaged"]);
   expect(await readFile(`${file}.damaged`, "utf8")).toContain('"moment":900');
+  // No text, and more of it than is read: it is kept all the same, byte for byte.
+  const noise = Buffer.alloc(5 * 1024 * 1024, 0xff);
+  await writeFile(file, noise);
+  expect(await records.list()).toEqual([]);
+  expect((await readFile(`${file}.damaged`)).equals(noise)).toBe(true);
 });
 
 it("the newest moment counts, not the newest drill; a backup is flagged while its last drill failed", () => {
