@@ -76,7 +76,7 @@ requires("root", ...needsForMounts()).describe("the file system of the repositor
     await ask(daemon, "mode", "primary", "online");
   };
 
-  it("when it is full lets the daemon write what is small, answer, delete, end and start; what is large fails with the bytes that are missing", async () => {
+  it("when it is full lets the daemon write what is small, answer, verify, retain, delete, end and start; what is large fails with the bytes that are missing", async () => {
     const { Backup } = await ask(daemon, "backup", "primary");
     expect(pieces()).toBe(16);
     await fill();
@@ -85,6 +85,13 @@ requires("root", ...needsForMounts()).describe("the file system of the repositor
     await fill();
     await spend();
     expect(pieces()).toBeLessThan(16);
+    // What a verification found and what an operator decides about a backup are small, and are not lost.
+    expect(await ask(daemon, "verify", "primary", String(Backup))).toMatchObject({ Restorable: true, NumberOfFindings: 0 });
+    expect(((await ask(daemon, "list-backup", "primary"))["Backups"] as unknown[])[0]).toMatchObject({ Backup, Verification: "good" });
+    await ask(daemon, "retain", "primary", String(Backup));
+    await ask(daemon, "expunge", "primary", String(Backup));
+    await ask(daemon, "retention", "primary");
+    expect(readdirSync(inRepository("primary", "backup"))).toEqual([Backup]);
     expect(await daemon.stop()).toBe(0);
     await fill();
     await daemon.start();

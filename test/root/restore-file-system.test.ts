@@ -1,9 +1,10 @@
 /**
  * H03, H04: the file system where a restore goes fills up while it is written, by somebody else's hand: nothing that
- * starts is left behind, the path and the bytes that are missing are said, and the daemon goes on. And the file system
- * of its log, which may be full for as long as it likes.
+ * starts is left behind, the path and the bytes that are missing are said, and the daemon goes on. The one of an archive,
+ * which nobody can know to be too small beforehand. That of a drill, whose server ends for it: which says nothing of the
+ * backup. And the file system of its log, which may be full for as long as it likes.
  */
-import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -12,7 +13,9 @@ import { mountMemory, needsForMounts, type Mount } from "../support/mounts.ts";
 import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
 import { run, runOrFail, signalPid } from "../support/processes.ts";
 import { requires } from "../support/requires.ts";
+import { sampleBytes } from "../support/sample-bytes.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { giveToUnprivileged } from "../support/unprivileged-user.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { writeWal } from "../integration/wal/receiving.ts";
 import { ask } from "../system/daemon-observation.ts";
@@ -33,6 +36,7 @@ requires("root", ...needsForMounts()).describe("the file system that fills up", 
   let daemon: Daemon;
   let label = "";
   let logs = "";
+  let workspace = "";
   const mounts: Mount[] = [];
 
   const mounted = (size: string): string => {
@@ -46,7 +50,8 @@ requires("root", ...needsForMounts()).describe("the file system that fills up", 
   beforeAll(async () => {
     cluster = await createCluster({ walSegmentSize: megabyte, settings: { wal_keep_size: "300MB" } });
     logs = mounted("1m");
-    const settings = { compression: "none", log_type: "file", log_path: join(logs, "moneta.log"), log_level: "info" };
+    workspace = mounted("200m");
+    const settings = { workspace, compression: "none", log_type: "file", log_path: join(logs, "moneta.log"), log_level: "info" };
     daemon = await createDaemon({ servers: [{ name: "primary", cluster }], settings });
     await daemon.waitUntilStreaming("primary");
     label = String((await ask(daemon, "backup", "primary"))["Backup"]);
@@ -101,6 +106,49 @@ requires("root", ...needsForMounts()).describe("the file system that fills up", 
     await clear(target);
     await ask(daemon, "restore", ...options, "primary", "newest", "current", target);
     expect(existsSync(join(data, "global/pg_control"))).toBe(true);
+  });
+
+  it("under an archive, or a file that is converted, leaves nothing of it, and tells the path and the bytes that are missing", async () => {
+    const target = mounted("6m");
+    const { status, json } = await daemon.cli(["archive", "primary", "newest", target], { format: "raw" });
+    const message = new RegExp(`no space to write "${target}/archive-primary-${label}\\.tar"; [0-9]+ bytes are free, [0-9]+ are missing`);
+    expect([status, json?.Outcome]).toEqual([30, expect.objectContaining({ Code: "ARCHIVE_NO_SPACE", Message: expect.stringMatching(message) as unknown })]);
+    expect(readdirSync(target)).toEqual([]);
+    // The conversion of a file in place has its room beside it.
+    const file = join(target, "file");
+    writeFileSync(file, sampleBytes(4 * megabyte, "noise"));
+    giveToUnprivileged(file);
+    for (const [command, result] of [["compress", `${file}.zstd`], ["encrypt", `${file}.aes`]] as const) {
+      const converted = await daemon.cli([command, file], { format: "raw" });
+      const told = new RegExp(`no space to write "${result}"; [0-9]+ bytes are free, [0-9]+ are missing`);
+      expect([converted.status, converted.json?.Outcome]).toEqual([30, expect.objectContaining({ Code: "CONVERT_NO_SPACE", Message: expect.stringMatching(told) as unknown })]);
+      expect(readdirSync(target)).toEqual(["file"]);
+    }
+  });
+
+  it("under the server of a drill is no fault of the backup, which is not called one that failed", async () => {
+    const client = await daemon.startCli(["drill", "primary"], { format: "raw" });
+    let server = 0;
+    while (server === 0) {
+      await nextTurn();
+      for (const name of readdirSync(workspace)) {
+        const record = join(workspace, name, "server.json");
+        // It is not written in one step.
+        const [, pid] = existsSync(record) ? (/"pid":([0-9]+),/.exec(readFileSync(record, "utf8")) ?? []) : [];
+        if (pid !== undefined) server = Number(pid);
+      }
+    }
+    // Before it has replayed anything: its first child is still to come.
+    signalPid(server, "SIGSTOP");
+    await fill(workspace);
+    signalPid(server, "SIGCONT");
+    const { status, stdout } = await client.finished;
+    const { Outcome } = JSON.parse(stdout) as { Outcome: Record<string, unknown> };
+    expect([status, Outcome]).toEqual([30, expect.objectContaining({ Code: "DRILL_NO_SPACE", Message: expect.stringContaining(`the workspace "${workspace}" ran full`) as unknown })]);
+    expect(readdirSync(workspace)).toEqual(["filler"]);
+    expect(((await ask(daemon, "list-backup", "primary"))["Backups"] as Record<string, unknown>[])[0]).not.toHaveProperty("DrillFailure");
+    await clear(workspace);
+    await ask(daemon, "drill", "primary");
   });
 
   it("under its log does not hold the daemon up, and has every line when there is room again", async () => {
