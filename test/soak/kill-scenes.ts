@@ -7,7 +7,7 @@ import { waitFor } from "../support/wait-for.ts";
 import { childrenTitled } from "../system/daemon-observation.ts";
 import type { Chance } from "./chance.ts";
 
-/** `power` takes the primary and the daemon at once; `start` and `shutdown` kill the daemon in the middle of these. */
+/** `readers` are an archive and a verification. `power` takes the primary and the daemon at once; `start` and `shutdown` kill the daemon in the middle of these. */
 export const scenes = [
   "everything",
   "supervisor",
@@ -16,6 +16,7 @@ export const scenes = [
   "backup",
   "delete",
   "restore",
+  "readers",
   "primary",
   "power",
   "start",
@@ -32,6 +33,8 @@ const titles = {
   backup: "backup primary",
   delete: "delete primary",
   restore: "restore primary",
+  archive: "archive primary",
+  verify: "verify primary",
 } as const;
 
 /** The longest that is waited before the blow, milliseconds, from the moment on that there is something to strike. */
@@ -43,6 +46,7 @@ const spans: Readonly<Record<Scene, number>> = {
   backup: 1200,
   delete: 60,
   restore: 900,
+  readers: 120,
   primary: 1800,
   power: 1800,
   start: 900,
@@ -69,6 +73,15 @@ export async function strike(scene: Scene, daemon: Daemon, cluster: Cluster, cha
       await seen.catch(() => undefined);
       await instant();
       return { processes: killChildren(daemon, titles[scene]) };
+    }
+    case "readers": {
+      const seen = waitFor("one of them runs", () => childrenTitled(daemon, titles.archive).length + childrenTitled(daemon, titles.verify).length > 0, {
+        deadlineMs: 3000,
+        everyMs: 5,
+      });
+      await seen.catch(() => undefined);
+      await instant();
+      return { processes: killChildren(daemon, titles.archive) + killChildren(daemon, titles.verify) };
     }
     case "archiver":
       await instant();

@@ -1,8 +1,8 @@
 /**
  * H01 and O5: kill -9 of the daemon, of one of its processes or of the primary at random instants, while rows are
- * committed that wait for the daemon as a synchronous standby, and backups, restores and deletions run, and while the
- * daemon starts and stops. Each time it comes back without help, catalog and directories agree, what is listed is
- * valid, what was left over is named and gone, a restore that died can be repeated. In the end every segment is the
+ * committed that wait for the daemon as a synchronous standby, and backups, restores, deletions, archives and verifications
+ * run, and while the daemon starts and stops. Each time it comes back without help, catalog and directories agree, what is listed is
+ * valid, what was left over is named and gone, a restore or an archive that died can be repeated. In the end every segment is the
  * server's own, and from Moneta alone, the primary thrown away, no acknowledged row is missing.
  *
  * `npm run kill-loop -- --instants 200` runs the same for longer; with `--minutes` it ends early, and judges what it did.
@@ -39,6 +39,7 @@ requires("pg_verifybackup", "pg_waldump", "zstd", "sha256sum").describe("kill -9
   let daemon: Daemon;
   let load: MarkerLoop;
   let place: string;
+  let archives: string;
   /** Never deleted, so that its WAL reaches over all instants. */
   let first: string;
   const acknowledged = new Set<string>();
@@ -63,8 +64,11 @@ requires("pg_verifybackup", "pg_waldump", "zstd", "sha256sum").describe("kill -9
       async () => (await cluster.value("SELECT sync_state FROM pg_stat_replication")) === "sync",
     );
     place = join(daemon.root, "restored");
-    await mkdir(place);
-    giveToUnprivileged(place);
+    archives = join(daemon.root, "archives");
+    for (const directory of [place, archives]) {
+      await mkdir(directory);
+      giveToUnprivileged(directory);
+    }
   });
   afterAll(async () => {
     await load.stop();
@@ -119,7 +123,11 @@ requires("pg_verifybackup", "pg_waldump", "zstd", "sha256sum").describe("kill -9
       restore = ["restore", ...chance.oneOf([["--copy-wal"], []]), "primary", first, place];
       await start("restore", ...restore);
     }
-    if (scene !== "delete" && scene !== "restore") await start("backup", "backup", "primary");
+    if (scene === "readers") {
+      await start("archive", "archive", "primary", first, archives);
+      await start("verify", "verify", "primary", first);
+    }
+    if (scene !== "delete" && scene !== "restore" && scene !== "readers") await start("backup", "backup", "primary");
     return { clients, restore };
   }
 
@@ -129,7 +137,7 @@ requires("pg_verifybackup", "pg_waldump", "zstd", "sha256sum").describe("kill -9
       const { status, stdout } = await client.finished;
       if (status !== 0) continue;
       if (name === "backup") acknowledged.add((JSON.parse(stdout) as { Response: { Backup: string } }).Response.Backup);
-      else if (name !== "restore") deleted.add(name);
+      else if (!["restore", "archive", "verify"].includes(name)) deleted.add(name);
     }
   }
 
@@ -146,6 +154,22 @@ requires("pg_verifybackup", "pg_waldump", "zstd", "sha256sum").describe("kill -9
     await rm(directory, { recursive: true });
     expect(await readdir(place), at).toEqual([]);
     restoresDone += 1;
+  }
+
+  /** The same archive and verification once more: of one that was struck nothing is in the way, and nothing stays. */
+  async function repeatReaders(at: string): Promise<void> {
+    const complete = (await readdir(archives)).filter((name) => !name.endsWith(".tmp"));
+    const again = await daemon.cli(["archive", "primary", first, archives], { format: "raw" });
+    // One that came to its end is never written over.
+    expect([at, again.status]).toEqual([at, complete.length === 0 ? 0 : 22]);
+    const [archived = "", ...others] = (await readdir(archives)).sort();
+    if (complete.length > 0) for (const name of others) expect([at, name]).toEqual([at, expect.stringMatching(/\.tmp$/)]);
+    else expect([at, others]).toEqual([at, []]);
+    expect([at, archived]).toEqual([at, expect.stringMatching(new RegExp(`^archive-primary-${first}\\.tar(\\.zstd)?$`))]);
+    await rm(archives, { recursive: true });
+    await mkdir(archives);
+    giveToUnprivileged(archives);
+    expect([at, await ask(daemon, "verify", "primary", first)]).toEqual([at, expect.objectContaining({ Restorable: true })]);
   }
 
   /** What would be left if the primary burnt down now. */
@@ -222,6 +246,7 @@ requires("pg_verifybackup", "pg_waldump", "zstd", "sha256sum").describe("kill -9
       { seen: () => daemon.log().slice(from) },
     );
     if (restore !== undefined) await repeatRestore(restore, at);
+    if (scene === "readers") await repeatReaders(at);
     // The load goes on as well: nobody waits for a daemon that is back.
     await load.more(3);
   }

@@ -98,6 +98,8 @@ it(`${backups} backups and ${segments} segments are started with, listed and sum
   const text = await timed("list-backup in text", () => daemon.cli(["list-backup", "primary"], { format: "text" }));
   expect(text.status).toBe(0);
   await timed("info newest", () => ask(daemon, "info", "primary", "newest"));
+  const preview = await timed("retention, preview", () => ask(daemon, "retention", "--dry-run", "primary"));
+  expect(JSON.stringify(preview)).toContain(String((list["Backups"] as { Backup: string }[])[0]?.Backup));
   await timed("backup", () => ask(daemon, "backup", "primary"));
   const peak = resident(daemon.pid(), "VmHWM");
   console.log(`${backups} backups, ${segments} segments: ${times.join(", ")}; supervisor: peak ${peak.toFixed(0)} MiB, now ${resident(daemon.pid(), "VmRSS").toFixed(0)} MiB`);

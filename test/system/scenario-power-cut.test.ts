@@ -145,10 +145,11 @@ requires("strace", "zstd", "sha256sum", "pg_verifybackup").describe("a power cut
     const certainly = (server: string, position: bigint, disk: Disk): boolean => {
       const start = position - 1n - ((position - 1n) % BigInt(segmentSize));
       const path = join(daemon.baseDir, server, "wal", segmentNameAt(start, segmentSize));
-      for (const name of [path, `${path}.zstd`]) {
-        const node = disk.at(name);
-        if (node !== undefined) return disk.isCertain(node);
-      }
+      // A raw segment that has its name had another one before, under which its bytes were certain; the archived one had none.
+      const raw = disk.at(path);
+      if (raw !== undefined) return disk.isCertain(raw);
+      const archived = disk.at(`${path}.zstd`);
+      if (archived !== undefined) return disk.isCertain(archived) && disk.isNamed(`${path}.zstd`);
       const partial = disk.at(`${path}.partial`);
       return partial !== undefined && disk.isNamed(`${path}.partial`) && BigInt(disk.certainLength(partial)) >= position - start;
     };
