@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { derElement } from "./der.ts";
 
 /** Signature algorithms and the hash that belongs to them; MD5 and SHA-1 are replaced by SHA-256 (RFC 5929 section 4.1). */
 const hashOfSignature: Readonly<Record<string, string>> = {
@@ -28,31 +29,14 @@ export function tlsServerEndPoint(certificate: Buffer): Buffer | undefined {
 
 /** Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm SEQUENCE { OID, … }, signature } (RFC 5280 section 4.1). */
 function signatureAlgorithm(der: Buffer): string | undefined {
-  const certificate = element(der, 0);
+  const certificate = derElement(der, 0);
   if (certificate?.tag !== 0x30) return undefined;
-  const body = element(der, certificate.start);
+  const body = derElement(der, certificate.start);
   if (body === undefined) return undefined;
-  const algorithm = element(der, body.end);
+  const algorithm = derElement(der, body.end);
   if (algorithm?.tag !== 0x30) return undefined;
-  const oid = element(der, algorithm.start);
+  const oid = derElement(der, algorithm.start);
   return oid?.tag === 0x06 ? decodeOid(der.subarray(oid.start, oid.end)) : undefined;
-}
-
-interface DerElement {
-  readonly tag: number;
-  readonly start: number;
-  readonly end: number;
-}
-
-function element(der: Buffer, offset: number): DerElement | undefined {
-  const tag = der[offset];
-  const first = der[offset + 1];
-  if (tag === undefined || first === undefined) return undefined;
-  const lengthBytes = first < 0x80 ? 0 : first & 0x7f;
-  const start = offset + 2 + lengthBytes;
-  if (lengthBytes > 4 || start > der.length) return undefined;
-  const length = lengthBytes === 0 ? first : der.readUIntBE(offset + 2, lengthBytes);
-  return start + length > der.length ? undefined : { tag, start, end: start + length };
 }
 
 function decodeOid(bytes: Buffer): string {

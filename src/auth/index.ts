@@ -4,6 +4,8 @@ export { createScramClient, type ChannelBinding, type ScramClient, type ScramCli
 export { createScramServer, stableSalt, type ScramServer, type ScramServerOptions } from "./scram-server.ts";
 export { createScramSecret, formatScramSecret, parseScramSecret, type ScramSecret } from "./scram-keys.ts";
 export { tlsServerEndPoint } from "./channel-binding.ts";
+export { parseRevocationLists, type RevocationList } from "./revocation-list.ts";
 export { effectiveTlsMode, loadTlsOptions, type TlsMode, type TlsSettings } from "./tls-settings.ts";
+export { ownTrouble, tlsReason, tlsRemedy, type TlsPeer } from "./tls-remedy.ts";
 export { loadTlsServer, type TlsServerMaterial, type TlsServerSettings } from "./tls-server.ts";
 export { roleAllows, roleNamed, roles, type Role } from "./role.ts";

@@ -54,7 +54,9 @@ export function createScramServer(options: ScramServerOptions): ScramServer {
       const user = options.user ?? named.user;
       checkBinding(gs2Header, mechanism, channelBinding !== undefined);
       const found = await options.lookup(user);
-      const secret = found ?? pretence(options.pretenceKey, user);
+      // Made for everybody, so that who is not known takes no longer than who is.
+      const stranger = pretence(options.pretenceKey, user);
+      const secret = found ?? stranger;
       const nonce = clientNonce + (options.nonce ?? randomBytes(18).toString("base64"));
       const serverFirst = `r=${nonce},s=${secret.salt.toString("base64")},i=${secret.iterations}`;
       begun = { user, secret, known: found !== undefined, gs2Header, firstBare, serverFirst, nonce };

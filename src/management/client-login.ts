@@ -1,8 +1,7 @@
 /** The operator's side of a login to remote management: TLS, then SCRAM. Speaks to pgmoneta's daemon as well. */
 import type { Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { createScramClient, effectiveTlsMode, loadTlsOptions, tlsServerEndPoint, type ChannelBinding } from "../auth/index.ts";
-import { messageOf } from "../common/index.ts";
+import { createScramClient, effectiveTlsMode, loadTlsOptions, tlsReason, tlsRemedy, tlsServerEndPoint, type ChannelBinding } from "../auth/index.ts";
 import { readBytes } from "./byte-source.ts";
 import { managementErrors } from "./errors.ts";
 import {
@@ -53,9 +52,14 @@ async function secure(plain: Socket, { host, tls }: RemoteAddress, where: string
   if (answer !== "S" || plain.readableLength > 0) throw managementErrors.loginProtocol(`${where} does not understand the request for TLS`);
   return await new Promise((resolve, reject) => {
     const secured = connectTls({ ...options, socket: plain });
+    let told = false;
     const failed = (error?: Error): void => {
+      // It is closed as well then, which is no reason of its own.
+      if (told) return;
+      told = true;
       secured.destroy();
-      reject(managementErrors.tlsFailed(`TLS with ${where} failed: ${error === undefined ? "closed during the handshake" : messageOf(error)}`, {}, error));
+      const reason = error === undefined ? "closed during the handshake" : tlsReason(error);
+      void tlsRemedy(error, { host, program: "the daemon", tls }).then((remedy) => reject(managementErrors.tlsFailed(`TLS with ${where} failed: ${reason}${remedy}`)));
     };
     secured.once("error", failed);
     secured.once("close", () => failed());

@@ -160,6 +160,7 @@ const codes: Readonly<Partial<Record<FailureKind, readonly string[]>>> = {
   ],
   network: [
     "SERVER_UNREACHABLE",
+    "SERVER_NAME_UNRESOLVED",
     "SERVER_CONNECT_TIMEOUT",
     "SERVER_CONNECTION_LOST",
     "SERVER_SILENT",

@@ -1,8 +1,7 @@
 /** Turns connections of a listener into TLS in the middle of a conversation, as PostgreSQL's protocol has it. */
 import type { Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
-import type { TlsServerMaterial } from "../auth/index.ts";
-import { messageOf } from "../common/index.ts";
+import { tlsReason, type TlsServerMaterial } from "../auth/index.ts";
 import { managementErrors } from "./errors.ts";
 import { encodeRefusal } from "./login-messages.ts";
 
@@ -52,7 +51,7 @@ export function createTlsUpgrade(material: TlsServerMaterial, limitMs: number): 
     else found.failed(refusedCertificate(secured));
   });
   server.on("tlsClientError", (error, secured) => {
-    waiting.get(ends(secured))?.failed(managementErrors.tlsFailed(`TLS handshake failed: ${messageOf(error)}`, {}, error));
+    waiting.get(ends(secured))?.failed(managementErrors.tlsFailed(`TLS handshake failed: ${tlsReason(error)}`));
     secured.destroy();
   });
   return {

@@ -5,6 +5,7 @@ import type { ConnectOptions } from "./connect-options.ts";
 import { replicationErrors } from "./errors.ts";
 import { createResultCollector, type QueryResult } from "./query.ts";
 import { withRemedy } from "./refused-connection.ts";
+import { withTlsRemedy } from "./refused-tls.ts";
 import { createSession, type Session } from "./session.ts";
 import { startUp, type AuthenticationMethod } from "./startup.ts";
 import { openTransport } from "./transport.ts";
@@ -46,10 +47,18 @@ export interface Connection {
 const farewellMs = 2_000;
 
 /**
- * Connects and authenticates. Throws SERVER_UNREACHABLE, SERVER_CONNECT_TIMEOUT, TLS_REFUSED, TLS_FAILED, TLS_SETTINGS,
- * AUTH_…, ABORTED, or the server's own error (SERVER_UNAVAILABLE while it starts, for example).
+ * Connects and authenticates. Throws SERVER_UNREACHABLE, SERVER_NAME_UNRESOLVED, SERVER_CONNECT_TIMEOUT, TLS_REFUSED, TLS_FAILED,
+ * TLS_SETTINGS, AUTH_…, ABORTED, or the server's own error (SERVER_UNAVAILABLE while it starts, for example).
  */
 export async function connect(options: ConnectOptions, signal?: AbortSignal): Promise<Connection> {
+  try {
+    return await open(options, signal);
+  } catch (error) {
+    throw await withTlsRemedy(error, options);
+  }
+}
+
+async function open(options: ConnectOptions, signal: AbortSignal | undefined): Promise<Connection> {
   return await withinConnectTime(options, signal, async (limit) => {
     const session = createSession(await openTransport(options, limit), options.onNotice);
     const onAbort = (): void => {
@@ -69,11 +78,11 @@ export async function connect(options: ConnectOptions, signal?: AbortSignal): Pr
   });
 }
 
-/** Runs `open` with a signal that carries the reason why it has to stop, and throws that reason if it fired. */
+/** Runs `attempt` with a signal that carries the reason why it has to stop, and throws that reason if it fired. */
 async function withinConnectTime<T>(
   options: ConnectOptions,
   signal: AbortSignal | undefined,
-  open: (limit: AbortSignal) => Promise<T>,
+  attempt: (limit: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
   const { host, port, connectTimeoutMs } = options;
@@ -87,7 +96,7 @@ async function withinConnectTime<T>(
   if (signal?.aborted === true) onAbort();
   signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    return await open(controller.signal);
+    return await attempt(controller.signal);
   } catch (error) {
     throw controller.signal.aborted ? toMonetaError(controller.signal.reason) : error;
   } finally {

@@ -8,6 +8,12 @@ export const replicationErrors = defineErrors({
     retryable: true,
     hint: "Check that PostgreSQL runs, listens on this host and port (listen_addresses, port, unix_socket_directories) and that no firewall stands between.",
   },
+  nameUnresolved: {
+    code: "SERVER_NAME_UNRESOLVED",
+    exit: 1,
+    retryable: true,
+    hint: "See that host in the server's section is spelled right, and what this machine knows of it: getent hosts <name>, /etc/hosts, /etc/resolv.conf. The name is looked up anew at each attempt, and the receiver goes on trying.",
+  },
   connectTimeout: {
     code: "SERVER_CONNECT_TIMEOUT",
     exit: 1,
@@ -78,7 +84,7 @@ export const replicationErrors = defineErrors({
     code: "TLS_FAILED",
     exit: 1,
     retryable: false,
-    hint: "The server's certificate must be signed by the configured authority and made out for the configured host name, and our own accepted by the server.",
+    hint: "The server's certificate must be signed by the configured authority and made out for the configured host name, and our own accepted by the server. The files are read anew at each attempt, and the receiver goes on trying: nothing has to be started again.",
   },
   serverError: {
     code: "SERVER_ERROR",

@@ -1,3 +1,4 @@
+import { tlsReason } from "../auth/index.ts";
 import { toMonetaError, type MonetaError } from "../common/index.ts";
 import { decodeControlMessage, type ControlMessage, type ServerNotice } from "./control-message.ts";
 import { replicationErrors } from "./errors.ts";
@@ -207,6 +208,6 @@ export function createSession(transport: Transport, onNotice: ((notice: ServerNo
 
 function closeReason(cause: Error | undefined): MonetaError {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
-  if (code.startsWith("ERR_SSL")) return replicationErrors.tlsFailed(`TLS failed: ${cause?.message ?? code}`, {}, cause);
+  if (code.startsWith("ERR_SSL")) return replicationErrors.tlsFailed(`TLS failed: ${cause === undefined ? code : tlsReason(cause)}`, {}, cause);
   return replicationErrors.connectionLost("server closed the connection", {}, cause);
 }

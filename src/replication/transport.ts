@@ -84,8 +84,9 @@ function createPlainStream(options: ConnectOptions): PlainStream {
     },
   });
   const connected = new Promise<void>((resolve, reject) => {
-    const failed = (error?: Error): void => {
-      reject(replicationErrors.unreachable(`cannot connect to ${where}: ${describe(error)}`, { address: where }, error));
+    const failed = (error?: NodeJS.ErrnoException): void => {
+      if (error?.syscall === "getaddrinfo") reject(replicationErrors.nameUnresolved(`the host name ${host} cannot be resolved: ${describe(error)}`, { host }, error));
+      else reject(replicationErrors.unreachable(`cannot connect to ${where}: ${describe(error)}`, { address: where }, error));
     };
     socket.once("connect", resolve);
     socket.once("error", failed);

@@ -34,6 +34,7 @@ const refusals: ReadonlySet<string> = new Set([
 /** The server itself is away or on its way up or down: asking often costs next to nothing, and it may be back at once. */
 const away: ReadonlySet<string> = new Set([
   replicationErrors.unreachable.spec.code,
+  replicationErrors.nameUnresolved.spec.code,
   replicationErrors.serverStopped.spec.code,
   replicationErrors.serverUnavailable.spec.code,
   replicationErrors.connectionLost.spec.code,

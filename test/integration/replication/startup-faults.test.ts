@@ -142,6 +142,11 @@ describe("during start-up", () => {
     await server.close();
     await expect(connect(options())).rejects.toEqual(code("SERVER_UNREACHABLE"));
     await expect(connect(options(), AbortSignal.abort())).rejects.toEqual(code("ABORTED"));
+    await expect(connect({ ...options(), host: "nowhere.invalid" })).rejects.toMatchObject({
+      code: "SERVER_NAME_UNRESOLVED",
+      retryable: true,
+      message: expect.stringMatching(/^the host name nowhere\.invalid cannot be resolved: .*(ENOTFOUND|EAI_AGAIN)/) as string,
+    });
   });
 });
 

@@ -2,15 +2,16 @@
  * The settings with which we connect in TLS, to PostgreSQL and to a daemon: J03 (whom we do not trust) and H08 (the reason is
  * said, and once it is mended the next connection succeeds, with the same settings and without a restart).
  */
+import { execFileSync } from "node:child_process";
 import { X509Certificate, createHash } from "node:crypto";
 import { chmodSync, copyFileSync, readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { connect, createServer, type TlsOptions } from "node:tls";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { effectiveTlsMode, loadTlsOptions, tlsServerEndPoint, type TlsSettings } from "../../../src/auth/index.ts";
+import { effectiveTlsMode, loadTlsOptions, parseRevocationLists, tlsServerEndPoint, type TlsSettings } from "../../../src/auth/index.ts";
 import { createAuthority, type Authority, type Certificate } from "../../support/certificates.ts";
-import { requires } from "../../support/requires.ts";
+import { requires, tool } from "../../support/requires.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 describe("the TLS mode that holds", () => {
@@ -135,6 +136,37 @@ requires("openssl").test("a client key that others can read is refused", async (
     chmodSync(keyFile, mode);
     await expect(loadTlsOptions(settings, "localhost")).rejects.toMatchObject({ code: "TLS_SETTINGS", details: { path: keyFile } });
   }
+});
+
+requires("openssl").describe("lists of revoked certificates", () => {
+  const day = 86_400_000;
+  const linesOf = (file: string): string => execFileSync(tool("openssl"), ["crl", "-in", file, "-noout", "-lastupdate", "-nextupdate"], { encoding: "utf8" });
+
+  test("were made, and hold until, when openssl says so; those with revoked certificates, and several in a file, as well", () => {
+    const authority = createAuthority({ key: "rsa:2048" });
+    const files = [authority.revoke([]), authority.revoke([authority.issue({ commonName: "a" })]), authority.revoke([], true)];
+    const all = files.map((file) => {
+      const [list] = parseRevocationLists(readFileSync(file, "utf8"));
+      const [, made = "", ends = ""] = /lastUpdate=(.*)\nnextUpdate=(.*)\n/.exec(linesOf(file)) ?? [];
+      expect([list?.made, list?.ends]).toEqual([Date.parse(made), Date.parse(ends)]);
+      return list;
+    });
+    expect((all[0]?.ends ?? 0) - (all[0]?.made ?? 0)).toBe(2 * day);
+    expect(all[2]).toEqual({ made: Date.UTC(2020, 0, 1), ends: Date.UTC(2020, 0, 2) });
+    expect(parseRevocationLists(files.map((file) => readFileSync(file, "utf8")).join("\n"))).toEqual(all);
+  });
+
+  test("that are damaged, or none, are none", () => {
+    const authority = createAuthority();
+    const [, body = ""] = /CRL-----([^]*?)-----END/.exec(readFileSync(authority.revoke([]), "utf8")) ?? [];
+    const der = Buffer.from(body, "base64");
+    const pem = (bytes: Buffer): string => `-----BEGIN X509 CRL-----\n${bytes.toString("base64")}\n-----END X509 CRL-----\n`;
+    expect(parseRevocationLists(pem(der))).toHaveLength(1);
+    for (let length = 0; length < der.length; length += 1) expect(() => parseRevocationLists(pem(der.subarray(0, length)))).toThrow(expect.objectContaining({ code: "TLS_SETTINGS" }) as Error);
+    for (const text of ["", readFileSync(authority.certFile, "utf8"), pem(Buffer.from([0x30, 0x84, 0xff, 0xff, 0xff, 0xff]))]) {
+      expect(() => parseRevocationLists(text)).toThrow(expect.objectContaining({ code: "TLS_SETTINGS" }) as Error);
+    }
+  });
 });
 
 requires("openssl").describe("tls-server-end-point", () => {

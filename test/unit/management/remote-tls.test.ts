@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { chmodSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createAuthority, type Authority, type Certificate } from "../../support/certificates.ts";
 import { run } from "../../support/processes.ts";
@@ -53,11 +54,14 @@ requires("openssl").describe("remote management in TLS", () => {
 
   it("is refused by our client when authority, name or time are wrong, with the reason, and works again once they are right (J03, H08)", async () => {
     const other = createAuthority();
-    await expect(ask({ mode: "verify-full", caFile: other.certFile })).rejects.toMatchObject({ code: "REMOTE_TLS_FAILED", message: expect.stringMatching(/certificate/) as string });
+    await expect(ask({ mode: "verify-full", caFile: other.certFile })).rejects.toMatchObject({
+      code: "REMOTE_TLS_FAILED",
+      message: expect.stringMatching(new RegExp(`^TLS with localhost:\\d+ failed: .*certificate.*put the authority of its certificate into ${other.certFile}`)) as string,
+    });
     for (const [subject, reason] of [
-      [{ commonName: "localhost", alternativeNames: ["DNS:elsewhere"] }, /does not match certificate's altnames/],
-      [{ commonName: "x", alternativeNames: ["DNS:localhost"], days: -1 }, /certificate has expired/],
-      [{ commonName: "x", alternativeNames: ["DNS:localhost"], later: true }, /certificate is not yet valid/],
+      [{ commonName: "localhost", alternativeNames: ["DNS:elsewhere"] }, /does not match certificate's altnames.* give the daemon a certificate for localhost/],
+      [{ commonName: "x", alternativeNames: ["DNS:localhost"], days: -1 }, /certificate has expired; to put it right: the certificate that localhost shows is meant/],
+      [{ commonName: "x", alternativeNames: ["DNS:localhost"], later: true }, /certificate is not yet valid; to put it right: set the clock/],
     ] as const) {
       await daemon.remote.update(daemon.settings({ tls: authority.issue(subject) }));
       await expect(ask(verified())).rejects.toMatchObject({ code: "REMOTE_TLS_FAILED", message: expect.stringMatching(reason) as string });
@@ -107,6 +111,23 @@ requires("openssl").describe("remote management in TLS", () => {
     // What is no list is refused as a whole, and the one before holds on.
     await expect(listen(own.certFile)).rejects.toMatchObject({ code: "TLS_SETTINGS" });
     await daemon.remote.update(daemon.settings());
+  });
+
+  it("drops who asks for TLS and says nothing then, and who says nothing in it", async () => {
+    const impatient = await startRemote({ tls: own, tlsRequired: true, loginTimeoutMs: 400 });
+    const [silent, secured] = [await impatient.connect(), await impatient.connect()];
+    for (const socket of [silent, secured]) {
+      socket.write(Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]));
+      await new Promise((resolve) => socket.once("data", resolve));
+    }
+    const inside = connectTls({ socket: secured, rejectUnauthorized: false });
+    await new Promise((resolve, reject) => inside.once("secureConnect", resolve).once("error", reject));
+    let gone = false;
+    for (const event of ["end", "close"]) inside.once(event, () => (gone = true));
+    for (const socket of [silent, inside]) socket.on("error", () => undefined).resume();
+    await waitFor("both are dropped", () => silent.ended && gone);
+    await waitFor("nothing of them is left", () => impatient.remote.connections === 0);
+    await impatient.close();
   });
 
   it("drops clear text that follows the request for TLS", async () => {
