@@ -63,6 +63,9 @@ minute with an end 4 minutes ahead, so that nothing stays when the daemon is gon
 **notify_email** sends one mail in plain text to all addresses. With \`starttls\`, which is usual, nothing is sent to a server without TLS or with a
 certificate that is not trusted; \`notify_ca_file\` names further authorities. A login in clear text is refused in the configuration.
 
+With \`notify_crl_file\` no webhook over HTTPS and no mail server is trusted whose certificate has been revoked. It needs a list of every authority that
+is met, also of public ones such as Slack's, and each has to be renewed in time: without a list that holds nothing is sent to that target.
+
 **notify_command** is run once for each notification, with the document above on standard input and in its environment \`MONETA_STATUS\`, \`MONETA_ID\`,
 \`MONETA_SERVER\`, \`MONETA_CODE\`, \`MONETA_CATEGORY\`, \`MONETA_MESSAGE\`, \`MONETA_HINT\`, \`MONETA_SINCE\` and \`MONETA_AT\`. It must end with 0 within
 \`notify_timeout\`; then it is killed with its process group, and tried again.

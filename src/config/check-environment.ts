@@ -111,8 +111,10 @@ export function checkMainEnvironment(file: string, checked: SectionUnderCheck, u
   if (pidfile !== undefined && checked.compiled.entries.has("pidfile"))
     report("pidfile", directoryProblem(dirname(pidfile)));
   checkPrograms(checked, report);
-  const authorities = textOf(checked, "notify_ca_file");
-  if (authorities !== undefined) report("notify_ca_file", fileProblem(authorities));
+  for (const key of ["notify_ca_file", "notify_crl_file"]) {
+    const path = textOf(checked, key);
+    if (path !== undefined) report(key, fileProblem(path));
+  }
   if (checked.compiled.values.get("tls") === true && checked.compiled.values.get("management") !== 0) {
     for (const key of ["tls_cert_file", "tls_key_file", "tls_ca_file", "tls_crl_file"]) {
       const path = textOf(checked, key);

@@ -89,6 +89,13 @@ export const notifyOptions = {
     description:
       "Certificate authorities that webhooks and the mail server may be signed by, besides those that Node trusts. The file is read for each attempt.",
   }),
+  notify_crl_file: optional(path, {
+    reload: "live",
+    ours: true,
+    expandsEnvironment: true,
+    description:
+      "Revocation lists (PEM), one of each authority that webhooks and the mail server are signed by, public ones included: a target whose certificate is in a list is not trusted, and none whose authority has no list there that holds. The file is read for each attempt.",
+  }),
   notify_command: optional(path, {
     reload: "live",
     ours: true,

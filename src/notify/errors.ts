@@ -6,7 +6,7 @@ export const notifyErrors = defineErrors({
     code: "NOTIFY_UNREACHABLE",
     exit: 1,
     retryable: true,
-    hint: "The notification is kept and tried again. See that host, port and certificate authority of the target are right (notify_ca_file); the daemon connects by itself, without a proxy.",
+    hint: "The notification is kept and tried again. See that host, port and certificate authority of the target are right (notify_ca_file, notify_crl_file); the daemon connects by itself, without a proxy.",
   },
   refused: {
     code: "NOTIFY_REFUSED",

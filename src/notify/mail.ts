@@ -1,11 +1,11 @@
 /** Notifications by e-mail, through an SMTP server. Loaded only where it is configured. */
 import type * as nodemailer from "nodemailer";
-import { readFile } from "node:fs/promises";
 import { messageOf } from "../common/index.ts";
 import { notifyErrors } from "./errors.ts";
 import { subjectOf, textOf, type Notification } from "./notification.ts";
+import { trustOf, type TrustFiles } from "./trust.ts";
 
-export interface MailSettings {
+export interface MailSettings extends TrustFiles {
   readonly to: readonly string[];
   readonly from: string;
   readonly host: string;
@@ -14,7 +14,6 @@ export interface MailSettings {
   readonly tls: "starttls" | "tls" | "none";
   readonly user?: string | undefined;
   readonly password?: string | undefined;
-  readonly caFile?: string | undefined;
   readonly timeLimitMs: number;
 }
 
@@ -33,12 +32,9 @@ async function loadNodemailer(): Promise<Nodemailer> {
 
 /** Resolves when the server has taken the mail for every address. */
 export async function sendMail(settings: MailSettings, notification: Notification): Promise<void> {
-  const { caFile, from, host, password, port, timeLimitMs, tls, to, user } = settings;
+  const { from, host, password, port, timeLimitMs, tls, to, user } = settings;
   const nodemailer = await loadNodemailer();
-  const { rootCertificates } = await import("node:tls");
-  const ca = caFile === undefined ? undefined : [...rootCertificates, await readFile(caFile, "utf8").catch((error: unknown) => {
-    throw notifyErrors.unreachable(`"${caFile}" cannot be read: ${messageOf(error)}`, { path: caFile }, error);
-  })];
+  const trust = tls === "none" ? {} : await trustOf(settings);
   const transport = nodemailer.createTransport({
     host,
     port,
@@ -50,7 +46,7 @@ export async function sendMail(settings: MailSettings, notification: Notificatio
     socketTimeout: timeLimitMs,
     dnsTimeout: timeLimitMs,
     ...(user === undefined ? {} : { auth: { user, pass: password ?? "" } }),
-    tls: { minVersion: "TLSv1.2", ...(ca === undefined ? {} : { ca }) },
+    tls: { minVersion: "TLSv1.2", ...trust },
     // Texts come from servers: none of them names a file or an address to fetch.
     disableFileAccess: true,
     disableUrlAccess: true,

@@ -1,29 +1,27 @@
 /** Posts a document to a webhook over HTTP or HTTPS. The address is a secret as a rule: messages name its host alone. */
-import { readFile } from "node:fs/promises";
 import { request as plainRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { request as securedRequest } from "node:https";
 import { messageOf } from "../common/index.ts";
 import { notifyErrors } from "./errors.ts";
+import { trustOf, type Trust, type TrustFiles } from "./trust.ts";
 
-export interface Post {
+export interface Post extends TrustFiles {
   readonly url: URL;
   readonly body: unknown;
   readonly token?: string | undefined;
-  /** PEM file of the authorities that are trusted besides the system's; read each time, so that a new one counts at once. */
-  readonly caFile?: string | undefined;
   readonly timeLimitMs: number;
   readonly version: string;
 }
 
 /** Resolves when the target has taken it: a status of 200 to 299. Throws NOTIFY_REFUSED or NOTIFY_UNREACHABLE. */
-export async function post({ url, body, token, caFile, timeLimitMs, version }: Post): Promise<void> {
+export async function post({ url, body, token, caFile, crlFile, timeLimitMs, version }: Post): Promise<void> {
   const secured = url.protocol === "https:";
   const content = Buffer.from(JSON.stringify(body));
   const where = url.host;
+  const trust = secured ? await trustOf({ caFile, crlFile }) : {};
   let status: number;
   try {
-    const ca = secured && caFile !== undefined ? await trusted(caFile) : undefined;
-    const options: RequestOptions & { ca?: string[] } = {
+    const options: RequestOptions & Trust = {
       method: "POST",
       ...(url.username === "" ? {} : { auth: `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}` }),
       headers: {
@@ -34,7 +32,7 @@ export async function post({ url, body, token, caFile, timeLimitMs, version }: P
       },
       // One that is used once: a target that was replaced is found at its new address.
       agent: false,
-      ...(ca === undefined ? {} : { ca }),
+      ...trust,
     };
     status = await exchange(() => (secured ? securedRequest : plainRequest)(bare(url), options), content, timeLimitMs);
   } catch (error) {
@@ -49,11 +47,6 @@ function bare(url: URL): URL {
   copy.username = "";
   copy.password = "";
   return copy;
-}
-
-async function trusted(caFile: string): Promise<string[]> {
-  const { rootCertificates } = await import("node:tls");
-  return [...rootCertificates, await readFile(caFile, "utf8")];
 }
 
 function exchange(open: () => ReturnType<typeof plainRequest>, content: Buffer, timeLimitMs: number): Promise<number> {

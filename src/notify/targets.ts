@@ -5,6 +5,7 @@ import { alertmanagerAlert, jsonForm, slackForm } from "./forms.ts";
 import type { MailSettings } from "./mail.ts";
 import { isoTime, type Notification } from "./notification.ts";
 import { post } from "./post.ts";
+import type { TrustFiles } from "./trust.ts";
 
 export interface Target {
   /** Key of the configuration that made it. */
@@ -14,7 +15,7 @@ export interface Target {
   readonly refresh?: { readonly everyMs: number; send(firing: readonly Notification[]): Promise<void> };
 }
 
-export interface TargetSettings {
+export interface TargetSettings extends TrustFiles {
   readonly version: string;
   readonly webhook?: URL | undefined;
   readonly webhookToken?: string | undefined;
@@ -24,7 +25,6 @@ export interface TargetSettings {
   readonly command?: string | undefined;
   /** What a program gets besides the variables of the notification. */
   readonly environment: Readonly<Record<string, string>>;
-  readonly caFile?: string | undefined;
   readonly timeLimitMs: number;
 }
 
@@ -32,8 +32,8 @@ export interface TargetSettings {
 const alertmanagerMs = 60_000;
 
 export function createTargets(settings: TargetSettings): Target[] {
-  const { alertmanager, caFile, command, mail, slack, timeLimitMs, version, webhook, webhookToken: token } = settings;
-  const common = { caFile, timeLimitMs, version };
+  const { alertmanager, caFile, command, crlFile, mail, slack, timeLimitMs, version, webhook, webhookToken: token } = settings;
+  const common = { caFile, crlFile, timeLimitMs, version };
   const targets: (Target | undefined)[] = [
     webhook === undefined
       ? undefined
@@ -54,7 +54,7 @@ function alertmanagerUrl(url: URL): URL {
   return full;
 }
 
-function alertmanagerTarget(url: URL, common: Pick<Parameters<typeof post>[0], "caFile" | "timeLimitMs" | "version">): Target {
+function alertmanagerTarget(url: URL, common: Pick<Parameters<typeof post>[0], "caFile" | "crlFile" | "timeLimitMs" | "version">): Target {
   const ends = (at: number): number => at + 4 * alertmanagerMs;
   return {
     name: "notify_alertmanager",

@@ -61,6 +61,7 @@ export function notifierSettings(main: MainOptions, version: string, environment
           user: main.notifySmtpUser,
           password: main.notifySmtpPassword,
           caFile: main.notifyCaFile,
+          crlFile: main.notifyCrlFile,
           timeLimitMs,
         };
   return {
@@ -74,6 +75,7 @@ export function notifierSettings(main: MainOptions, version: string, environment
       command: main.notifyCommand,
       environment: environmentForOperators(environment),
       caFile: main.notifyCaFile,
+      crlFile: main.notifyCrlFile,
       timeLimitMs,
     }),
     categories: main.notifyOn,

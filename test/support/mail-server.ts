@@ -27,13 +27,16 @@ export interface MailServerOptions {
   readonly password?: string;
   /** It offers no STARTTLS. */
   readonly noTls?: boolean;
+  /** It speaks TLS from the first byte. */
+  readonly secure?: boolean;
   /** These addresses are refused. */
   readonly refused?: readonly string[];
 }
 
-export async function createMailServer({ certificate, user, password, noTls, refused = [] }: MailServerOptions): Promise<MailServer> {
+export async function createMailServer({ certificate, user, password, noTls, secure = false, refused = [] }: MailServerOptions): Promise<MailServer> {
   const mails: Mail[] = [];
   const server = new SMTPServer({
+    secure,
     cert: readFileSync(certificate.certFile),
     key: readFileSync(certificate.keyFile),
     authOptional: user === undefined,

@@ -15,6 +15,7 @@ declare module "smtp-server" {
   interface Options {
     readonly cert?: Buffer;
     readonly key?: Buffer;
+    readonly secure?: boolean;
     readonly authOptional?: boolean;
     readonly disabledCommands?: readonly string[];
     readonly logger?: boolean;

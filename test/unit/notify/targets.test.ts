@@ -95,6 +95,31 @@ describe("a webhook", () => {
     await server.close();
   });
 
+  it("whose certificate was revoked gets nothing (notify_crl_file), nor does one whose authority has no list that holds, until the file is right again (J03, H08)", async () => {
+    const issue = () => authority.issue({ commonName: "localhost", alternativeNames: ["DNS:localhost"] });
+    const [good, revoked] = [issue(), issue()];
+    const [server, stolen] = [await createWebServer(good), await createWebServer(revoked)];
+    const crlFile = join(directory, "lists.pem");
+    const list = async (from: string): Promise<void> => writeFile(crlFile, await readFile(from));
+    const trusting = { caFile: authority.certFile, crlFile };
+    for (const kind of ["webhook", "slack", "alertmanager"] as const) {
+      await list(authority.revoke([revoked]));
+      await target({ ...trusting, [kind]: new URL(server.url) }).send(notification);
+      await expect(target({ ...trusting, [kind]: new URL(stolen.url) }).send(notification)).rejects.toThrow(/localhost:\d+ cannot be reached: certificate revoked/);
+      await list(authority.revoke([], true));
+      await expect(target({ ...trusting, [kind]: new URL(server.url) }).send(notification)).rejects.toThrow(/CRL has expired/);
+      await list(createAuthority().revoke([]));
+      await expect(target({ ...trusting, [kind]: new URL(server.url) }).send(notification)).rejects.toThrow(/CRL/);
+    }
+    expect([server.received.length, stolen.received.length]).toEqual([3, 0]);
+    // What is no list, or is not there, is named, and nothing is sent as if there were none.
+    for (const wrong of [authority.certFile, join(directory, "nowhere.pem")]) {
+      await expect(target({ caFile: authority.certFile, crlFile: wrong, webhook: new URL(server.url) }).send(notification)).rejects.toMatchObject({ code: "NOTIFY_UNREACHABLE", message: expect.stringContaining(`"${wrong}" cannot be used`) as string });
+    }
+    expect(server.received).toHaveLength(3);
+    await Promise.all([server.close(), stolen.close()]);
+  });
+
   it("whose certificate has expired or is valid only later, and whose name nobody knows, are named (H08)", async () => {
     const server = await createWebServer(authority.issue({ commonName: "localhost", alternativeNames: ["DNS:localhost"], days: -1 }));
     await expect(target({ webhook: new URL(server.url), caFile: authority.certFile }).send(notification)).rejects.toThrow(/certificate has expired/);
@@ -146,6 +171,18 @@ describe("e-mail", () => {
     await expect(target(mail(server.port)).send(notification)).rejects.toMatchObject({ code: "NOTIFY_UNREACHABLE", message: expect.stringMatching(/certificate/) as string });
     expect(server.mails).toEqual([]);
     await server.close();
+  });
+
+  it("to a server whose certificate was revoked is not sent, by STARTTLS or by TLS from the first byte (notify_crl_file)", async () => {
+    const [own, other] = [certificate(), certificate()];
+    for (const tls of ["starttls", "tls"] as const) {
+      const server = await createMailServer({ certificate: own, ...(tls === "tls" ? { secure: true } : {}) });
+      await target(mail(server.port, { tls, crlFile: authority.revoke([other]) })).send(notification);
+      const sent = target(mail(server.port, { tls, crlFile: authority.revoke([own]) })).send(notification);
+      await expect(sent).rejects.toMatchObject({ code: "NOTIFY_UNREACHABLE", message: expect.stringMatching(/certificate revoked/) as string });
+      expect(server.mails).toHaveLength(1);
+      await server.close();
+    }
   });
 
   it("of which one address is refused is not taken", async () => {
