@@ -107,6 +107,8 @@ export interface CertificateFinding {
   readonly path: string;
   /** Milliseconds since 1970; null when the file cannot be used. */
   readonly ends: number | null;
+  /** Of a list of revoked certificates: how many milliseconds it holds in all. Null for certificates. */
+  readonly holds: number | null;
   readonly problem: string | null;
 }
 

@@ -48,6 +48,14 @@ function room({ backups, disks }: CheckInput): Verdict {
   return warning(`another backup of ${formatByteSize(backups.newestBytes)} has no room in base_dir, ${formatByteSize(repository.free)} are free`);
 }
 
+/** The end of a list of revoked certificates as a verdict: some hold for a day, others for a year. */
+function runningOut(what: string, ends: number, holds: number, now: number): Verdict {
+  const left = ends - now;
+  const moment = new Date(ends).toISOString();
+  if (left <= 0) return critical(`${what} ran out on ${moment}: nobody is trusted by it any more`);
+  return left < holds / 4 ? warning(`${what} runs out on ${moment}, in ${formatDuration(left)}: nobody is trusted by it then`) : ok(`${what} holds until ${moment}`);
+}
+
 export const backupChecks = {
   MODE: {
     looksAt: "Whether the server is in service (moneta-cli mode).",
@@ -132,18 +140,20 @@ export const backupChecks = {
     },
   },
   CERTIFICATE_FILES: {
-    looksAt: "When the certificates expire that the configuration names.",
-    warning: "One within 30 days.",
-    critical: "One within 7 days, or it has expired or cannot be read.",
-    fix: "Replace the file by a new certificate.",
+    looksAt: "When the certificates expire and the lists of revoked ones run out that the configuration names.",
+    warning: "A certificate within 30 days; a list within the last quarter of the time for which it holds.",
+    critical: "A certificate within 7 days, or one has expired, a list has run out, or a file cannot be read.",
+    fix: "Put a new certificate, or the present list of the authority, into the file; what is of remote management and metrics is read at the next reload.",
     judge: ({ now, probe }) => {
       if (probe === undefined) return unseen("nobody has looked");
       const files = probe.certificates;
       if (files.length === 0) return skipped("the configuration names no certificate");
-      const verdicts = files.map(({ key, path, ends, problem }) =>
-        ends === null ? critical(`${key} ("${path}") cannot be used: ${problem ?? "no certificate"}`) : ending(`${key} ("${path}")`, ends, now),
-      );
-      return worst(verdicts, verdicts.length === 1 ? (verdicts[0]?.message ?? "") : `${verdicts.length} certificates are valid for more than 30 days`);
+      const verdicts = files.map(({ key, path, ends, holds, problem }) => {
+        const what = `${key} ("${path}")`;
+        if (ends === null) return critical(`${what} cannot be used: ${problem ?? "no certificate"}`);
+        return holds === null ? ending(what, ends, now) : runningOut(what, ends, holds, now);
+      });
+      return worst(verdicts, verdicts.length === 1 ? (verdicts[0]?.message ?? "") : `${verdicts.length} files with certificates or lists hold for long enough`);
     },
   },
   DISK_SPACE: {

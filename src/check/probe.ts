@@ -1,6 +1,7 @@
 /** Asks a server and the machine what the checks want to know. It changes nothing, and what it cannot find out is said. */
 import { X509Certificate } from "node:crypto";
 import { readFile, stat, statfs } from "node:fs/promises";
+import { parseRevocationLists } from "../auth/index.ts";
 import { commonErrors, messageOf, toMonetaError, type Clock } from "../common/index.ts";
 import {
   checkPrerequisites,
@@ -100,10 +101,20 @@ async function diskRoom({ dataDirectory, host }: ServerFacts): Promise<number | 
 
 async function lookAtCertificate({ key, path }: CertificateFile): Promise<CertificateFinding> {
   try {
-    return { key, path, ends: earliestEnd(await readFile(path, "utf8")), problem: null };
+    const pem = await readFile(path, "utf8");
+    return { key, path, ...(key.endsWith("crl_file") ? earliestList(pem) : { ends: earliestEnd(pem), holds: null }), problem: null };
   } catch (error) {
-    return { key, path, ends: null, problem: messageOf(error) };
+    return { key, path, ends: null, holds: null, problem: messageOf(error) };
   }
+}
+
+/** The last moment that a Date can name (ECMA-262, section 21.4.1.1): a list without an end. */
+const endOfTime = 8.64e15;
+
+/** The list of a file that runs out first. */
+function earliestList(pem: string): Pick<CertificateFinding, "ends" | "holds"> {
+  const lists = parseRevocationLists(pem).map(({ made, ends = endOfTime }) => ({ ends, holds: ends - made }));
+  return lists.reduce((first, other) => (other.ends < first.ends ? other : first));
 }
 
 /** A file can hold a chain, or several authorities: the first that ends counts. */

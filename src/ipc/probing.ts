@@ -60,7 +60,7 @@ const report = object<ProbeReport>({
       certificateEnds: nullable(number),
     }),
   ),
-  certificates: list(object<CertificateFinding>({ key: text, path: text, ends: nullable(number), problem: nullable(text) })),
+  certificates: list(object<CertificateFinding>({ key: text, path: text, ends: nullable(number), holds: nullable(number), problem: nullable(text) })),
   keyProblem: nullable(alarm),
 });
 

@@ -45,7 +45,7 @@ export function createProber(options: ProberOptions): Prober {
   return { probe: (server) => turns.run(() => ask(options, server, running)), running };
 }
 
-/** The files with certificates that a server's section and the main section name. */
+/** The files with certificates, and with lists of revoked ones, that a server's section and the main section name. */
 function certificatesOf({ main }: Configuration, server: ServerOptions): CertificateFile[] {
   const files: readonly (readonly [key: string, path: string | undefined])[] = [
     [`${server.name}.tls_cert_file`, server.tlsCertFile],
@@ -54,6 +54,11 @@ function certificatesOf({ main }: Configuration, server: ServerOptions): Certifi
     ["tls_ca_file", main.tlsCaFile],
     ["metrics_cert_file", main.metricsCertFile],
     ["metrics_ca_file", main.metricsCaFile],
+    ["notify_ca_file", main.notifyCaFile],
+    [`${server.name}.tls_crl_file`, server.tlsCrlFile],
+    ["tls_crl_file", main.tlsCrlFile],
+    ["metrics_crl_file", main.metricsCrlFile],
+    ["notify_crl_file", main.notifyCrlFile],
   ];
   return files.flatMap(([key, path]) => (path === undefined ? [] : [{ key, path }]));
 }

@@ -48,6 +48,13 @@ test("the statement that gives the role its right back can be typed as it stands
   expect(verdict(withServer({ replicationRight: false }), "ROLE")?.statement).toBe('ALTER ROLE "moneta" WITH REPLICATION;');
 });
 
+const withList = (left: number, holds: number): Partial<CheckInput> =>
+  withProbe({ certificates: [{ key: "tls_crl_file", path: "/l", ends: now + left * day, holds: holds * day, problem: null }] });
+
+test("a list of revoked certificates is judged by how long such lists hold", () => {
+  for (const [left, holds] of [[2, 7], [0.5, 1], [100, 365]] as const) expect(verdict(withList(left, holds), "CERTIFICATE_FILES")).toMatchObject({ status: "ok" });
+});
+
 /** K02: broken set-ups, each named by its code, with what to do. */
 const broken: readonly (readonly [what: string, change: Partial<CheckInput>, code: CheckCode, status: CheckStatus, message: RegExp])[] = [
   ["an offline server", { online: false, probe: undefined, ...withAlarm("mode") }, "MODE", "warning", /something/],
@@ -63,8 +70,10 @@ const broken: readonly (readonly [what: string, change: Partial<CheckInput>, cod
   ["a certificate of the server that ends in 20 days", withServer({ certificateEnds: now + 20 * day }), "SERVER_CERTIFICATE", "warning", /expires on 2026-12-10/],
   ["one that ends in 3 days", withServer({ certificateEnds: now + 3 * day }), "SERVER_CERTIFICATE", "critical", /expires/],
   ["one that has ended", withServer({ certificateEnds: now - day }), "SERVER_CERTIFICATE", "critical", /has expired/],
-  ["a file with a certificate that has ended", withProbe({ certificates: [{ key: "tls_cert_file", path: "/c", ends: now - 1, problem: null }] }), "CERTIFICATE_FILES", "critical", /tls_cert_file/],
-  ["a file that is no certificate", withProbe({ certificates: [{ key: "tls_cert_file", path: "/c", ends: null, problem: "PEM" }] }), "CERTIFICATE_FILES", "critical", /cannot be used: PEM/],
+  ["a file with a certificate that has ended", withProbe({ certificates: [{ key: "tls_cert_file", path: "/c", ends: now - 1, holds: null, problem: null }] }), "CERTIFICATE_FILES", "critical", /tls_cert_file/],
+  ["a file that is no certificate", withProbe({ certificates: [{ key: "tls_cert_file", path: "/c", ends: null, holds: null, problem: "PEM" }] }), "CERTIFICATE_FILES", "critical", /cannot be used: PEM/],
+  ["a list of revoked certificates that has run out", withList(-1, 7), "CERTIFICATE_FILES", "critical", /tls_crl_file \("\/l"\) ran out on/],
+  ["a list of a week that runs out tomorrow", withList(1, 7), "CERTIFICATE_FILES", "warning", /runs out on 2026-11-21/],
   ["a version that is too old", refused("VERSION"), "VERSION", "critical", /VERSION/],
   ["a version that is not known", without("VERSION", "warning"), "VERSION", "warning", /missing/],
   ["14.3", withServer({ version: 140_003, versionText: "14.3" }), "MINOR_VERSION", "warning", /CONCURRENTLY.*14\.4 has it fixed/],

@@ -32,7 +32,7 @@ export const report: ProbeReport = {
   failure: null,
   prerequisites: prerequisites.map((code) => ({ code, ok: true, severity: "error", message: `${code} is as it should be` })),
   server: findings,
-  certificates: [{ key: "primary.tls_ca_file", path: "/etc/moneta/ca.pem", ends: now + 400 * day, problem: null }],
+  certificates: [{ key: "primary.tls_ca_file", path: "/etc/moneta/ca.pem", ends: now + 400 * day, holds: null, problem: null }],
   keyProblem: null,
 };
 
