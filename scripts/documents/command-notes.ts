@@ -313,7 +313,7 @@ export const commandNotes: Readonly<Partial<Record<CommandName, CommandNotes>>> 
   "conf set": {
     text: [
       "The value is written as in the file and checked as there; with it the whole configuration must be valid. It is in force at once, and until the next reload or restart. `--save` writes it into the file as well, where comments, order and mode stay as they are, in one step that no crash can divide; whatever else was changed in the file meanwhile stays there, is checked, and waits for a reload.",
-      "A key that needs a restart is refused without `--save`, because nothing would come of it; with it the value is in the file, and the answer says that the old one is in force until then. A secret is better put into a file and named by `file:`: words of a command line can be seen in the list of processes.",
+      "A key that needs a restart is refused without `--save`, because nothing would come of it; with it the value is in the file, and the answer says that the old one is in force until then. A secret is better put into a file and named by `file:`: until the program runs and takes them off, words of a command line can be seen in the list of processes.",
     ],
     errors: [
       configErrors.keyUnknown,

@@ -1,7 +1,7 @@
 /** moneta-admin: the process. */
 import { homedir } from "node:os";
 import { CommanderError } from "@commander-js/extra-typings";
-import { createPrompt, keepMemoryOutOfCoreDumps, toMonetaError, type Prompt } from "../common/index.ts";
+import { createPrompt, hideSecretArguments, keepMemoryOutOfCoreDumps, toMonetaError, type Prompt } from "../common/index.ts";
 import { runAction, type ActionOptions, type ActionResult, type AdminCommand, type VaultCommand } from "./actions.ts";
 import { adminErrors } from "./errors.ts";
 import { createProgram, type GivenOptions } from "./program.ts";
@@ -88,6 +88,7 @@ async function main(): Promise<number> {
 // Whatever the surroundings say: what is written here is nobody else's business.
 process.umask(0o077);
 keepMemoryOutOfCoreDumps();
+hideSecretArguments("moneta-admin", process.argv.slice(2), (title) => (process.title = title));
 // Until it has said how it ended, it has not succeeded: also when nothing is left to wait for.
 process.exitCode = 1;
 // A program is built as a script, which cannot wait by itself; what is thrown is an uncaught exception.

@@ -136,7 +136,7 @@ export function createProgram(chosen: (command: AdminCommand, options: GivenOpti
     .version(versionText(), "-V, --version", "show the version")
     .option("-f, --file <file>", "the users or admins file")
     .option("-U, --user <name>", "the name of the user; of init the superuser, or - for none")
-    .option("-P, --password <text>", "the password (other accounts can see it in the list of processes)")
+    .option("-P, --password <text>", "the password (for a moment others see it in the list of processes)")
     .option("-g, --generate", "generate the password")
     .option("-l, --length <number>", "the length of a generated password", parseLength, 64)
     .option("-m, --master-key <file>", "the master key (default: ~/.pgmoneta/master.key)")

@@ -1,7 +1,7 @@
 /** moneta-cli: the process. */
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { createPrompt, keepMemoryOutOfCoreDumps, messageOf, systemClock, type Prompt } from "../common/index.ts";
+import { createPrompt, hideSecretArguments, keepMemoryOutOfCoreDumps, messageOf, systemClock, type Prompt } from "../common/index.ts";
 import type { Output } from "./terminal.ts";
 import { fatalForRecovery, parseWalGet, runWalGet, runWalPrefetch, walGetCommand, walPrefetchCommand } from "./wal-get.ts";
 
@@ -31,6 +31,7 @@ function version(): string {
 process.umask(0o077);
 keepMemoryOutOfCoreDumps();
 const words = process.argv.slice(2);
+hideSecretArguments("moneta-cli", words, (title) => (process.title = title));
 // Until it has said how it ended, it has not succeeded: also when nothing is left to wait for.
 process.exitCode = words.includes(walGetCommand) ? fatalForRecovery : 1;
 const interrupted = new AbortController();

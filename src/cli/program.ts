@@ -69,7 +69,7 @@ function addGlobalOptions(program: Command): void {
     .option("-h, --host <host>", "host of remote management")
     .option("-p, --port <port>", "port of remote management")
     .option("-U, --user <name>", "name for remote management; asked for without it")
-    .option("-P, --password <text>", "its password (other accounts see it in the list of processes)")
+    .option("-P, --password <text>", "its password (for a moment others see it in the list of processes)")
     .option("--password-file <file>", "pass file with its password, as ~/.pgpass")
     .option("--tls-mode <mode>", "remote management: disable, prefer, require or verify-full")
     .option("--tls-ca <file>", "authority that the daemon's certificate is checked against")

@@ -56,6 +56,11 @@ export function chooseTls(options: GlobalOptions, client: LoadedClientConfigurat
   const { tlsMode, tlsCaFile, tlsCertFile, tlsCrlFile, tlsKeyFile } = client.options;
   const named = options.tlsMode === undefined ? tlsMode : modeNamed(options.tlsMode);
   const mode = named ?? (isLoopback(host) ? "prefer" : "require");
+  // Whoever names an authority does not mean clear text; only the command line may overrule the file.
+  const contradicted = options.tlsCa ?? (options.tlsMode === undefined ? tlsCaFile : undefined);
+  if (mode === "disable" && contradicted !== undefined) {
+    throw cliErrors.usage(`clear text (TLS mode disable) is asked for, and a certificate authority is named: "${contradicted}"`);
+  }
   if (mode === "disable") return { mode };
   const own = ownFiles(home);
   const caFile = options.tlsCa ?? tlsCaFile ?? own.caFile;

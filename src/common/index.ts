@@ -13,6 +13,7 @@ export * from "./executable.ts";
 export * from "./file-lock.ts";
 export * from "./filesystem-sync.ts";
 export * from "./gate.ts";
+export * from "./hidden-arguments.ts";
 export * from "./loopback.ts";
 export * from "./moneta-error.ts";
 export * from "./nap.ts";

@@ -32,7 +32,8 @@ function describeRequest({ command, fields }: ManagementRequest): string {
 /**
  * Wraps the handler of the daemon.
  *
- * @param audit gets one line for each request that is more than a look, whatever the level of the log
+ * @param audit gets a line for each request that is more than a look, whatever the level of the log, when it has ended; a job has one
+ *   more when it begins
  */
 export function guardHandler(handle: ManagementHandler, audit: Logger): ManagementHandler {
   return async (request, session) => {
@@ -49,6 +50,8 @@ export function guardHandler(handle: ManagementHandler, audit: Logger): Manageme
     if (needed === "viewer") return handle(request, session);
     // Asked at once: the client may be gone when the job ends.
     const who = describePrincipal(session.principal);
+    // A job can outlast its daemon, and then nobody writes down how it ended; who began it is written down in any case.
+    if (commandTable[request.command].job) void begun(audit, request, session, who);
     let result: ResponseResult;
     try {
       result = await handle(request, session);
@@ -58,6 +61,10 @@ export function guardHandler(handle: ManagementHandler, audit: Logger): Manageme
     await write(audit, request, session, result, who);
     return result;
   };
+}
+
+async function begun(audit: Logger, request: ManagementRequest, session: ManagementSession, who: Promise<string>): Promise<void> {
+  audit.info(`${await who}: ${describeRequest(request)}: begun`, { session: session.id, command: request.command });
 }
 
 async function write(

@@ -18,6 +18,7 @@ requires("openssl").describe("remote management", () => {
   let daemon: Daemon;
   let authority: Authority;
   let port = 0;
+  let metricsPort = 0;
   const passwords = { alice: "secret of the admin", olga: "secret of the operator", vera: "secret of the viewer" };
 
   beforeAll(async () => {
@@ -25,6 +26,7 @@ requires("openssl").describe("remote management", () => {
     const own = authority.issue({ commonName: "daemon", alternativeNames: ["DNS:localhost"] });
     giveToUnprivileged(own.keyFile);
     port = await freePort();
+    metricsPort = await freePort();
     cluster = await createCluster();
     daemon = await createDaemon({
       servers: [
@@ -33,7 +35,7 @@ requires("openssl").describe("remote management", () => {
         { name: "slow", cluster, settings: { max_rate: 1_000_000 } },
       ],
       // What is written down of changes does not depend on it.
-      settings: { management: port, tls: "on", tls_required: "on", tls_cert_file: own.certFile, tls_key_file: own.keyFile, log_level: "error" },
+      settings: { management: port, metrics: metricsPort, tls: "on", tls_required: "on", tls_cert_file: own.certFile, tls_key_file: own.keyFile, log_level: "error" },
       start: false,
     });
     const admins = join(daemon.configDir, "pgmoneta_admins.conf");
@@ -71,7 +73,10 @@ requires("openssl").describe("remote management", () => {
     // The name and password with which the daemon logs in to PostgreSQL, stolen there, are nobody's here (J07).
     const stolen = await daemon.cli(["-h", "localhost", "-p", String(port), "-U", "moneta", "--tls-ca", authority.certFile, "status"], { env: { PGMONETA_PASSWORD: "moneta's password" } });
     expect([stolen.status, stolen.stdout]).toEqual([15, expect.not.stringContaining('"Servers"') as string]);
-    expect((await daemon.cli([...remote("alice"), "--tls-mode", "disable", "status"], { env: { PGMONETA_PASSWORD: passwords.alice } })).status).toBe(4);
+    const clear = ["-h", "localhost", "-p", String(port), "-U", "alice", "--tls-mode", "disable", "status"];
+    expect((await daemon.cli(clear, { env: { PGMONETA_PASSWORD: passwords.alice } })).status).toBe(4);
+    // Clear text to a daemon whose authority is named is no wish that makes sense.
+    expect((await ask("alice", "--tls-mode", "disable", "status")).status).toBe(2);
   });
 
   it("writes down who changed what, from where, with which outcome, and no secret", async () => {
@@ -85,6 +90,14 @@ requires("openssl").describe("remote management", () => {
     expect(log).toContain(`uid ${uid ?? process.getuid?.() ?? ""} (pid ${local.pid}) of this machine: backup Server="primary": done`);
     for (const secret of [...Object.values(passwords), "a master key for tests"]) expect(log).not.toContain(secret);
     expect(log).not.toContain("list-backup");
+  });
+
+  it("has metrics of when its certificate ends", async () => {
+    const text = await (await fetch(`http://localhost:${metricsPort}/metrics`)).text();
+    const [, seconds = ""] = /^moneta_certificate_expiry_time_seconds\{use="management"\} (\S+)$/m.exec(text) ?? [];
+    // Two days from its making on.
+    const left = Number(seconds) - Date.now() / 1000;
+    expect([left > 86_400, left < 2 * 86_400], text.slice(0, 500)).toEqual([true, true]);
   });
 
   it("brings a support bundle to where the operator is, for an admin alone, and without the passwords of logins", async () => {

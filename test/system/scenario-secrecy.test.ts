@@ -11,7 +11,7 @@ import { createAuthority } from "../support/certificates.ts";
 import { createDaemon, type Daemon } from "../support/daemon.ts";
 import { freePort } from "../support/free-port.ts";
 import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
-import { run } from "../support/processes.ts";
+import { run, startProcess } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { giveToUnprivileged } from "../support/unprivileged-user.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -182,8 +182,21 @@ describe("under umask 000", () => {
 
 describe("passwords and pass phrases", () => {
   it("are in no command line, no environment and no core dump while everything runs", async () => {
-    const client = await daemon.startCli(["backup", "primary"], { format: "none" });
+    // Also not of those that were given one on it: they take it off as soon as they run.
+    const client = await daemon.startCli(["-P", password, "backup", "primary"], { format: "none" });
+    const question = await startProcess(join(import.meta.dirname, "../../bin/moneta-admin"), [`--password=${password}`, "conf", "init", "-o", join(daemon.root, "asked.conf")], {
+      env: { PATH: process.env["PATH"], HOME: daemon.home },
+      unprivileged: true,
+      keepInputOpen: true,
+    });
     await waitFor("the backup runs", () => childrenTitled(daemon, "backup primary").length > 0);
+    await waitFor("moneta-admin asks", () => question.output().includes("Address of metrics"));
+    expect([client.pid, question.pid].map((pid) => processFile(pid, "cmdline").toString().replaceAll("\0", ""))).toEqual([
+      expect.stringMatching(/^moneta-cli .*-P \*\*\* backup primary$/) as string,
+      "moneta-admin --password=*** conf init -o " + join(daemon.root, "asked.conf"),
+    ]);
+    question.kill("SIGKILL");
+    await question.finished;
     const pids = [daemon.pid() ?? 0, client.pid, ...daemon.children()];
     expect(pids.length).toBeGreaterThan(3);
     const shown = pids.filter((pid) => betrays(processFile(pid, "cmdline")) || betrays(processFile(pid, "environ")));

@@ -163,6 +163,12 @@ describe("TLS", () => {
     const file = client({ tlsMode: "verify-full", tlsCaFile: "/ca", tlsCertFile: "/c", tlsKeyFile: "/k" });
     expect(chooseTls({}, file, directory, "db")).toEqual({ mode: "verify-full", caFile: "/ca", certFile: "/c", keyFile: "/k" });
     expect(chooseTls({ tlsCa: "/mine", tlsCert: "/d", tlsKey: "/l" }, file, directory, "db")).toEqual({ mode: "verify-full", caFile: "/mine", certFile: "/d", keyFile: "/l" });
+    // Clear text and an authority contradict each other; only the command line overrules the file.
+    const contradiction = expect.objectContaining({ code: "COMMAND_LINE_INVALID", message: expect.stringContaining("clear text") as string }) as Error;
+    expect(() => chooseTls({ tlsMode: "disable", tlsCa: "/mine" }, client({}), directory, "db")).toThrow(contradiction);
+    expect(() => chooseTls({}, client({ tlsMode: "disable", tlsCaFile: "/ca" }), directory, "db")).toThrow(contradiction);
+    expect(() => chooseTls({ tlsCa: "/mine" }, client({ tlsMode: "disable" }), directory, "db")).toThrow(contradiction);
+    expect(chooseTls({ tlsMode: "disable" }, file, directory, "db")).toEqual({ mode: "disable" });
     expect(() => chooseTls({ tlsMode: "sometimes" }, client({}), directory, "db")).toThrow(expect.objectContaining({ code: "COMMAND_LINE_INVALID" }) as Error);
   });
 

@@ -7,6 +7,7 @@ import {
   formatDuration,
   parseByteSize,
   parseDuration,
+  withoutSecrets,
 } from "../../../src/common/index.ts";
 
 describe("sizes", () => {
@@ -85,4 +86,34 @@ it("follows the table of a state machine and refuses an event the state does not
   expect(() => door.handle("push")).toThrowError(expect.objectContaining({ code: "STATE_TRANSITION" }));
   expect(door.state).toBe("closed");
   expect(seen).toEqual(["open push closed"]);
+});
+
+describe("what is shown of a command line (J02)", () => {
+  it.each([
+    ["-P hush ping", "-P *** ping"],
+    ["-h db -Phush -U alice ping", "-h db -P*** -U alice ping"],
+    ["-vP hush ping", "-vP *** ping"],
+    ["--password hush ping", "--password *** ping"],
+    ["--password=hush ping", "--password=*** ping"],
+    ["ping -P", "ping -P"],
+    ["-P -P hush ping", "-P *** *** ping"],
+    ["conf set s3_secret_access_key hush --save", "conf set ***"],
+    ["-P hush conf --verbose set x hush", "-P *** conf --verbose set ***"],
+    ["-F json conf set /etc/pgmoneta.conf pgmoneta notify_slack hush", "-F json conf set ***"],
+  ])("of %s is %s", (line, shown) => {
+    expect(withoutSecrets(line.split(" "))?.join(" ")).toBe(shown);
+  });
+
+  it("is all of it where there is no password", () => {
+    for (const line of ["ping", "-p 5001 -h db status", "--password-file /f ping", "conf get workers", "conf set", ""]) expect(withoutSecrets(line.split(" "))).toBeUndefined();
+  });
+
+  it("is never the password, wherever the option stands", () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom<string>("-v", "-F", "json", "ping", "-L/tmp/P", "conf", "get", "--save")), fc.nat(8), fc.constantFrom("-P", "--password"), (words, at, option) => {
+        const line = words.toSpliced(at, 0, option, "hush");
+        expect(withoutSecrets(line)?.join(" ")).not.toContain("hush");
+      }),
+    );
+  });
 });

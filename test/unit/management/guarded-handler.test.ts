@@ -86,9 +86,22 @@ describe("a line is written", () => {
   it("of what was done, by whom, from where, with which outcome", async () => {
     const audit = collectLines();
     await guardHandler(yes, audit.logger)(requestOf("delete", { Server: "primary", Backup: "20261120090136", Force: true }), sessionOf(login("admin")));
-    expect(audit.text()).toBe(
-      'info somebody (admin) from 10.0.0.7:50412: delete Server="primary" Backup="20261120090136" Force: done {"session":7,"command":"delete","status":true}',
-    );
+    const line = 'info somebody (admin) from 10.0.0.7:50412: delete Server="primary" Backup="20261120090136" Force: ';
+    expect(audit.text().split("\n")).toEqual([`${line}begun {"session":7,"command":"delete"}`, `${line}done {"session":7,"command":"delete","status":true}`]);
+  });
+
+  it("of a job when it begins: it may be the last that its daemon writes", async () => {
+    const audit = collectLines();
+    let end = (): void => undefined;
+    const answer = guardHandler(() => new Promise((resolve) => (end = () => resolve({ status: true, response: null }))), audit.logger)(requestOf("restore", { Server: "primary", Backup: "newest" }), sessionOf(login("operator")));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(audit.text()).toMatch(/^info somebody \(operator\) from 10\.0\.0\.7:50412: restore Server="primary" Backup="newest": begun [^\n]*$/);
+    end();
+    await answer;
+    // What is over at once has one line.
+    const short = collectLines();
+    await guardHandler(yes, short.logger)(requestOf("conf reload"), sessionOf(login("admin")));
+    expect(short.text()).toMatch(/^info [^\n]*: conf reload: done [^\n]*$/);
   });
 
   it("of what failed and of what was refused", async () => {
@@ -114,6 +127,6 @@ describe("a line is written", () => {
     const audit = collectLines();
     await guardHandler(yes, audit.logger)(requestOf("backup", { Server: 'a"\nb: done' }), sessionOf(login("operator")));
     expect(audit.text()).toContain('Server="a\\"\\nb: done"');
-    expect(audit.text().split("\n")).toHaveLength(1);
+    expect(audit.text().split("\n").map((line) => /: (begun|done) \{/.exec(line)?.[1])).toEqual(["begun", "done"]);
   });
 });
