@@ -2,34 +2,12 @@
 import { describe, expect, it } from "vitest";
 import type { CheckReport, CheckResult } from "../../../src/check/index.ts";
 import { takeIn } from "../../../src/notify/index.ts";
-import { createSegment, openStateReader, openStateWriter, type ServerState } from "../../../src/state/index.ts";
 import type { AlarmSources } from "../../../src/supervisor/alarms.ts";
 import { supervisorErrors } from "../../../src/supervisor/errors.ts";
 import { troubleAfter, type JobOutcome } from "../../../src/supervisor/job.ts";
 import { alarmsToTell, createFailedJobs } from "../../../src/supervisor/notify-alarms.ts";
 import type { SupervisedServer } from "../../../src/supervisor/server.ts";
-
-function stateOf(values: Partial<ServerState>): ServerState {
-  const all = createSegment({ servers: 1, jobs: 0 });
-  openStateWriter(all).server(0).set({ receiver: "streaming", ...values });
-  return openStateReader(all).server(0);
-}
-
-function serverWith(values: Partial<ServerState> = {}, more: object = {}): SupervisedServer {
-  return {
-    name: "primary",
-    online: true,
-    problem: undefined,
-    findings: [],
-    drills: [],
-    schedules: [],
-    lineages: { present: undefined, former: new Map() },
-    options: { walSlot: "moneta", workers: 2, workspace: "/w", retention: { kind: "calendar", days: 7 } },
-    receiver: { child: { state: "running" } },
-    state: () => stateOf(values),
-    ...more,
-  } as unknown as SupervisedServer;
-}
+import { serverWith } from "./server-stand-in.ts";
 
 const problem = { code: "SOMETHING", message: "something is wrong", hint: "Do something." };
 const sourcesWith = (space: object = {}, more: object = {}): AlarmSources =>

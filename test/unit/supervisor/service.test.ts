@@ -4,7 +4,6 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { configErrors } from "../../../src/config/index.ts";
-import { createSegment, openStateReader, openStateWriter } from "../../../src/state/index.ts";
 import { supervisorErrors } from "../../../src/supervisor/errors.ts";
 import { exitStatusOf } from "../../../src/supervisor/exit-status.ts";
 import type { Job } from "../../../src/supervisor/job.ts";
@@ -14,6 +13,7 @@ import { serviceStatus } from "../../../src/supervisor/service-status.ts";
 import type { StatusSources } from "../../../src/supervisor/status.ts";
 import { requires, tool } from "../../support/requires.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
+import { serverWith } from "./server-stand-in.ts";
 
 describe("the title of a process", () => {
   it("says as much as update_process_title allows", () => {
@@ -59,23 +59,7 @@ requires("systemd-analyze").describe("the unit for systemd", () => {
   });
 });
 
-function server(name: string, receiver: "streaming" | "connecting", more: Partial<SupervisedServer> = {}): SupervisedServer {
-  const segment = createSegment({ servers: 1, jobs: 0 });
-  openStateWriter(segment).server(0).set({ receiver });
-  return {
-    name,
-    online: true,
-    problem: undefined,
-    findings: [],
-    drills: [],
-    schedules: [],
-    lineages: { present: undefined, former: new Map() },
-    options: { walSlot: "moneta", workers: 2, workspace: "/w", retention: { kind: "calendar", days: 7 } },
-    receiver: { child: { state: "running" } },
-    state: () => openStateReader(segment).server(0),
-    ...more,
-  } as unknown as SupervisedServer;
-}
+const server = (name: string, receiver: "streaming" | "connecting", more: Partial<SupervisedServer> = {}): SupervisedServer => serverWith({ receiver }, { name, ...more });
 
 function sources(jobs: readonly Partial<Job>[]): StatusSources {
   return {

@@ -1,31 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { createSegment, openStateReader, openStateWriter, type ServerState } from "../../../src/state/index.ts";
 import type { Job } from "../../../src/supervisor/job.ts";
 import type { SupervisedServer } from "../../../src/supervisor/server.ts";
 import { jobSummary, serverSummary, type StatusSources } from "../../../src/supervisor/status.ts";
 import { supervisorErrors } from "../../../src/supervisor/errors.ts";
-
-function stateOf(values: Partial<ServerState>): ServerState {
-  const all = createSegment({ servers: 1, jobs: 0 });
-  openStateWriter(all).server(0).set(values);
-  return openStateReader(all).server(0);
-}
-
-function serverWith(values: Partial<ServerState>, more: Partial<SupervisedServer> = {}): SupervisedServer {
-  return {
-    name: "primary",
-    online: true,
-    problem: undefined,
-    findings: [],
-    drills: [],
-    schedules: [],
-    lineages: { present: undefined, former: new Map() },
-    options: { walSlot: "moneta", workers: 2, workspace: "/w", retention: { kind: "calendar", days: 7 } },
-    receiver: { child: { state: "running" } },
-    state: () => stateOf(values),
-    ...more,
-  } as unknown as SupervisedServer;
-}
+import { serverWith } from "./server-stand-in.ts";
 
 const sources = {
   entries: () => [],
