@@ -14,15 +14,15 @@ export async function ensureBuilt(root) {
   const print = `${fingerprint(root, ["src"])} ${process.version}`;
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === print) return "";
   console.log("Building …");
-  const { outputs, complaints } = await bundle(root, programOptions(entryPoints(root)));
+  const { outputs, complaints } = await bundle(root, await programOptions(entryPoints(root)));
   if (complaints !== "") return complaints;
   writeFileSync(join(root, "dist/package.json"), '{ "type": "commonjs" }\n');
-  replaceFile(join(root, "dist/start.js"), readFileSync(join(root, "scripts/setup/start-program.cjs")));
+  const starter = publishStarter(root);
   const programs = Object.entries(outputs).filter(([, { entryPoint }]) => entryPoint !== undefined);
-  for (const [path, { entryPoint }] of programs) publish(root, path, entryPoint);
+  for (const [path, { entryPoint }] of programs) publish(root, path, entryPoint, starter);
   const mains = programs.filter(([, { entryPoint }]) => entryPoint.endsWith("/main.ts"));
-  await rehearse(root, Object.fromEntries(mains.map(([path, { entryPoint }]) => [basename(dirname(entryPoint)), path])));
-  removeOld(root, outputs);
+  await rehearse(root, starter, Object.fromEntries(mains.map(([path, { entryPoint }]) => [basename(dirname(entryPoint)), path])));
+  removeOld(root, [...Object.keys(outputs), starter]);
   writeFileSync(stamp, print);
   return "";
 }
@@ -59,37 +59,37 @@ export async function ensureTestPrograms(root) {
 /** Packages that are not built into the programs: those with native code, and what few runs load. */
 export const packagesBeside = ["@mongodb-js/*", "@node-rs/*", "lz4-napi", "bzip2-wasm", "compressjs", "nodemailer"];
 
-/** Node's modules know no code of V8's, so programs are scripts. */
-const programOptions = (entries) => ({
+/** Node's modules know no code of V8's, so programs are scripts, each a function of what `start-program.cjs` calls it with. */
+const programOptions = async (entries) => ({
   entryPoints: entries,
   outdir: "dist/programs",
   outbase: "src",
   // One level deep, as the addresses at which they are started: what is relative to a module stays true.
   entryNames: "[dir]-[name]-[hash]",
   format: "cjs",
+  banner: { js: `(function (require, module, exports, moduleAddress) {"use strict";require = require.late(${JSON.stringify(await lateBuiltins())});` },
+  footer: { js: "})" },
+  // A third less to read and to compare; names stay, for whoever reads a stack.
+  minifyWhitespace: true,
   supported: { "dynamic-import": false },
   // An operator can replace those that hold native code; the rest is small and would be found and opened at each start.
   external: packagesBeside,
   define: { "import.meta.url": "moduleAddress" },
-  plugins: [lateBuiltins],
 });
 
 /** Parts of Node that take milliseconds to load, and that most runs of a program never come to. */
-const heavyBuiltins = ["child_process", "crypto", "fs/promises", "net", "readline", "tls", "worker_threads", "zlib"];
+const heavyBuiltins = [
+  "child_process", "crypto", "fs/promises", "http", "https", "net", "readline", "stream", "stream/promises", "tls", "v8", "worker_threads", "zlib",
+].map((name) => `node:${name}`);
 
-/** What is imported of them is looked up when it is used: a module that is needed now may import what is needed never. */
-const lateBuiltins = {
-  name: "late builtins",
-  setup(build) {
-    const filter = new RegExp(`^node:(?:${heavyBuiltins.join("|")})$`);
-    build.onResolve({ filter }, ({ path, namespace }) => (namespace === "late" ? { path, external: true } : { path, namespace: "late" }));
-    build.onLoad({ filter, namespace: "late" }, async ({ path }) => {
-      const names = Object.keys(await import(path)).filter((name) => name !== "default" && name !== "module.exports");
-      const contents = `for (const name of ${JSON.stringify(names)}) Object.defineProperty(exports, name, { enumerable: true, get: () => require(${JSON.stringify(path)})[name] });`;
-      return { contents, loader: "js" };
-    });
-  },
-};
+/**
+ * The names of what each exports: what is imported of them is looked up when it is used, so that a module that is needed
+ * now may import what is needed never.
+ */
+async function lateBuiltins() {
+  const names = async (path) => Object.keys(await import(path)).filter((name) => name !== "default" && name !== "module.exports");
+  return Object.fromEntries(await Promise.all(heavyBuiltins.map(async (path) => [path, await names(path)])));
+}
 
 async function bundle(root, options) {
   // Only here: it is among the packages that the setup has just installed.
@@ -107,11 +107,19 @@ async function bundle(root, options) {
   return { outputs: outcome.metafile?.outputs ?? {}, complaints: outcome.errors.map(complaint).join("\n") };
 }
 
+/** Its name holds its digest, too: a program and what starts it are of one build. */
+function publishStarter(root) {
+  const source = readFileSync(join(root, "scripts/setup/start-program.cjs"));
+  const path = `dist/programs/start-${createHash("sha256").update(source).digest("hex").slice(0, 8)}.js`;
+  replaceFile(join(root, path), source);
+  return path;
+}
+
 /** Makes a built program what is started at its address: `dist/cli/main.js` for `src/cli/main.ts`. */
-function publish(root, path, entryPoint) {
+function publish(root, path, entryPoint, starter) {
   const address = join(root, entryPoint.replace(/^src/, "dist").replace(/ts$/, "js"));
   mkdirSync(dirname(address), { recursive: true });
-  replaceFile(address, `"use strict";\nrequire("../start.js").start(${JSON.stringify(basename(path))});\n`);
+  replaceFile(address, `"use strict";\nrequire("../programs/${basename(starter)}").start(${JSON.stringify(basename(path))});\n`);
 }
 
 /** Somebody may be starting the program just now. */
@@ -132,12 +140,12 @@ const complaint = ({ text, location }) =>
 const A_DAY_MS = 86_400_000;
 
 /** A daemon that runs may just be starting a program of the build before. */
-function removeOld(root, outputs) {
+function removeOld(root, current) {
   for (const folder of ["dist/chunks", "dist/programs"]) {
     if (!existsSync(join(root, folder))) continue;
     for (const name of readdirSync(join(root, folder))) {
       const path = `${folder}/${name}`;
-      if (path.replace(/\.code$/, "") in outputs || Date.now() - statSync(join(root, path)).mtimeMs <= A_DAY_MS) continue;
+      if (current.includes(path.replace(/\.code$/, "")) || Date.now() - statSync(join(root, path)).mtimeMs <= A_DAY_MS) continue;
       rmSync(join(root, path));
     }
   }

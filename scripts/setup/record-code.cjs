@@ -1,6 +1,6 @@
 "use strict";
 /**
- * node record-code.cjs <dist/start.js> <program> <file> <word>…: runs a built program with these words and keeps in the
+ * node record-code.cjs <starter> <program> <file> <word>…: runs a built program with these words and keeps in the
  * file the code that V8 has for it at the end, which is that of the functions that were called.
  */
 const { writeFileSync } = require("node:fs");

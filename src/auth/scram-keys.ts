@@ -3,8 +3,6 @@ import { promisify } from "node:util";
 import { authErrors } from "./errors.ts";
 import { preparePassword } from "./password-preparation.ts";
 
-const deriveKey = promisify(pbkdf2);
-
 /** Upper bound of iterations: a hostile peer must not be able to keep a core busy for minutes. */
 export const maximumIterations = 10_000_000;
 
@@ -34,7 +32,7 @@ export function xor(a: Buffer, b: Buffer): Buffer {
 
 /** SaltedPassword and its children; PBKDF2 runs in the thread pool. */
 export async function deriveScramKeys(password: string, salt: Buffer, iterations: number): Promise<ScramKeys> {
-  const salted = await deriveKey(preparePassword(password), salt, iterations, 32, "sha256");
+  const salted = await promisify(pbkdf2)(preparePassword(password), salt, iterations, 32, "sha256");
   const clientKey = hmac(salted, "Client Key");
   return { clientKey, storedKey: sha256(clientKey), serverKey: hmac(salted, "Server Key") };
 }

@@ -80,7 +80,10 @@ async function runAsOperator(): Promise<number> {
     clock: systemClock,
     ask: async (question) => (await openPrompt()).ask(question),
     askSecret: async (question) => (await openPrompt()).askSecret(question),
-    interactive: process.stdin.isTTY && process.stderr.isTTY,
+    get interactive() {
+      // Looked up when it matters: the stream of the input takes longer to make than the rest of a start.
+      return process.stdin.isTTY && process.stderr.isTTY;
+    },
     onInterrupt(handler) {
       catching = handler;
       return () => {

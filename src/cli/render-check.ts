@@ -1,6 +1,4 @@
-/** Text of `check`, for people and as a plugin of Nagios, and of `notify test`. */
-import { nagiosLines, pluginOutput, type Figure, type PluginStatus } from "../check/index.ts";
-import type { MonetaError } from "../common/index.ts";
+/** Text of `check` for people, its exit statuses, and the text of `notify test`. */
 import type { JsonObject } from "../management/index.ts";
 import { flagIn, numberIn, objectsIn, textIn, timeIn } from "./document-fields.ts";
 import { isoMinute } from "./render-backups.ts";
@@ -51,32 +49,6 @@ export function renderCheck(response: JsonObject): string[] {
   ];
 }
 
-/** The answer as a plugin prints it. */
-export function renderPlugin(response: JsonObject): string[] {
-  const figures = objectsIn(response, "Figures").flatMap((figure): Figure[] => {
-    const [label, value] = [textIn(figure, "Label"), numberIn(figure, "Value")];
-    if (label === undefined || value === undefined) return [];
-    const unit = textIn(figure, "Unit");
-    const level = (key: string): number | undefined => {
-      const found = numberIn(figure, key);
-      return found === undefined ? undefined : Number(found);
-    };
-    return [{ label, value: Number(value), unit: unit === "s" || unit === "B" ? unit : "", warning: level("Warning"), critical: level("Critical") }];
-  });
-  return nagiosLines({
-    server: textIn(response, "Server") ?? "?",
-    status: textIn(response, "Status") ?? "unknown",
-    results: objectsIn(response, "Checks").map((check) => ({
-      code: textIn(check, "Code") ?? "?",
-      status: textIn(check, "Status") ?? "unknown",
-      message: textIn(check, "Message") ?? "?",
-      fix: textIn(check, "Fix"),
-      ignored: flagIn(check, "Ignored") === true,
-    })),
-    figures,
-  });
-}
-
 /** Exit status of an answer: that of the plugins of Nagios. One that cannot be read is unknown, never ok. */
 export function checkStatus(response: JsonObject): number {
   const status = Number(numberIn(response, "ExitStatus") ?? 3);
@@ -90,12 +62,6 @@ const daemonGone: readonly string[] = ["DAEMON_UNREACHABLE", "MANAGEMENT_CONNECT
 
 /** Exit status of a check that could not be made: critical when the daemon does not answer, else unknown. */
 export const failedCheckStatus = (code: string | undefined): number => (code !== undefined && daemonGone.includes(code) ? 2 : 3);
-
-/** The same as a plugin prints it. */
-export function renderFailedPlugin({ code, message, hint }: Pick<MonetaError, "code" | "message" | "hint">): string[] {
-  const status: PluginStatus = failedCheckStatus(code) === 2 ? "CRITICAL" : "UNKNOWN";
-  return pluginOutput(status, message, [`${code} - ${hint}`]);
-}
 
 export function renderNotifyTest(response: JsonObject): string[] {
   const targets = objectsIn(response, "Targets");

@@ -20,7 +20,7 @@ import type { Invocation } from "./invocation.ts";
 import { narrowConfiguration } from "./narrow-configuration.ts";
 import { parseCommandLine } from "./program.ts";
 import type { Choice } from "./program.ts";
-import { checkStatus, failedCheckStatus, renderFailedPlugin, renderPlugin } from "./render-check.ts";
+import { checkStatus, failedCheckStatus } from "./render-check.ts";
 import { renderRefusal, renderResponse } from "./render.ts";
 import { failureOfError, failureOfOutcome, renderFailure } from "./render-failure.ts";
 import type { Failure } from "./render-failure.ts";
@@ -70,14 +70,15 @@ function statusOf(invocation: Invocation, { outcome, response }: ManagementRespo
 const asPlugin = ({ command, fields }: Invocation, format: OutputFormat): boolean =>
   command === "check" && fields.Nagios === true && format === "text";
 
-function present(
+async function present(
   invocation: Invocation,
   response: ManagementResponse,
   format: OutputFormat,
   terminal: Terminal,
-): number {
+): Promise<number> {
   const { outcome } = response;
   if (asPlugin(invocation, format)) {
+    const { renderFailedPlugin, renderPlugin } = await import("./render-plugin.ts");
     const lines = outcome.status ? renderPlugin(response.response) : renderFailedPlugin({ code: outcome.code ?? "", message: outcome.message ?? "", hint: outcome.hint ?? "" });
     writeLines(terminal.stdout, lines.map(printable));
     return statusOf(invocation, response);
@@ -146,14 +147,16 @@ async function runCommand(invocation: Invocation, terminal: Terminal): Promise<n
     await log.open(options, client, terminal);
     const response = narrowConfiguration(invocation, await askWhoeverCan(invocation, format, client, terminal));
     log.outcome(command, response.outcome);
-    return present(invocation, response, format, terminal);
+    return await present(invocation, response, format, terminal);
   } catch (error) {
     const known = toMonetaError(error);
     log.failure(command, known);
     if (format !== "text")
       writeDocument(failedDocument(invocation, format, known, terminal.clock.now()), format, terminal);
-    if (asPlugin(invocation, format)) writeLines(terminal.stdout, renderFailedPlugin(known).map(printable));
-    else reportFailure(failureOfError(command, known), terminal);
+    if (asPlugin(invocation, format)) {
+      const { renderFailedPlugin } = await import("./render-plugin.ts");
+      writeLines(terminal.stdout, renderFailedPlugin(known).map(printable));
+    } else reportFailure(failureOfError(command, known), terminal);
     return command === "check" ? failedCheckStatus(known.code) : Math.max(1, known.exit);
   } finally {
     await log.close();
