@@ -17,6 +17,8 @@ const SOURCE = "bench_stretch";
 /** Writes about that much: half updates with images of pages, half plain inserts. */
 export async function writeWalStretch(cluster: Cluster, megabytes: number): Promise<WalStretch> {
   await cluster.sql("SELECT pg_switch_wal()");
+  // A slot begins with the last checkpoint, however long ago that was.
+  await cluster.sql("CHECKPOINT");
   await cluster.sql(`SELECT pg_create_physical_replication_slot('${SOURCE}', true)`);
   const begin = await cluster.value("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = '" + SOURCE + "'");
   const end = await writeWal(cluster, megabytes);
