@@ -1,9 +1,13 @@
-/** WAL that is known to be missing: `wal_gaps.json`, replaced in one step at every change. */
+/**
+ * WAL that is known to be missing: `wal_gaps.json`, replaced in one step at every change. With a checksum: one digit that
+ * changed could put a gap within what was pruned, where it counts for nothing, or make it so long that it hides another.
+ */
 import type { Lsn, TimelineId } from "../postgres/index.ts";
 import { formatLsn, parseLsn, timelineId } from "../postgres/index.ts";
 import type { Storage } from "../storage/index.ts";
+import { formatChecked, parseChecked } from "./checked-json.ts";
 import { repositoryErrors } from "./errors.ts";
-import { isText, isUint32, parseObject } from "./json-shape.ts";
+import { isText, isUint32, type JsonObject, parseObject } from "./json-shape.ts";
 import type { ServerLayout } from "./layout.ts";
 import { isWithin, withoutRanges, type WalRange } from "./wal-pruned.ts";
 
@@ -31,6 +35,12 @@ export interface WalGaps {
 
 const largestFile = 16 * 1024 * 1024;
 
+/** The first version had no checksum, and nothing beside the list: one that has was the second, and was changed. */
+function firstVersion(document: JsonObject | undefined): JsonObject | undefined {
+  if (document?.version !== 1) return undefined;
+  return Object.keys(document).every((name) => name === "version" || name === "gaps") ? document : undefined;
+}
+
 function parseGap(value: unknown): WalGap | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { timeline, from, to, detectedAt, reason } = value as Record<string, unknown>;
@@ -48,9 +58,10 @@ export function openWalGaps(storage: Storage, layout: ServerLayout): WalGaps {
     if ((await storage.stat(path)) === undefined) return [];
     const damaged = (why: string, cause?: unknown) =>
       repositoryErrors.walGapsDamaged(`"${path}" ${why}`, { path }, cause);
-    const document = parseObject((await storage.readFile(path, largestFile)).toString("utf8"));
-    if (document?.version !== 1 || !Array.isArray(document.gaps)) throw damaged("is not a list of gaps of version 1");
-    return (document.gaps as unknown[]).map((value, index) => {
+    const text = (await storage.readFile(path, largestFile)).toString("utf8");
+    const { version, gaps } = parseChecked(text) ?? firstVersion(parseObject(text)) ?? {};
+    if ((version !== 1 && version !== 2) || !Array.isArray(gaps)) throw damaged("is no list of gaps, or was changed");
+    return (gaps as unknown[]).map((value, index) => {
       let gap: WalGap | undefined;
       try {
         gap = parseGap(value);
@@ -72,7 +83,7 @@ export function openWalGaps(storage: Storage, layout: ServerLayout): WalGaps {
         reason,
       };
     });
-    await storage.replaceFile(path, `${JSON.stringify({ version: 1, gaps: written }, null, 2)}\n`);
+    await storage.replaceFile(path, `${formatChecked({ version: 2, gaps: written })}\n`);
   }
 
   /**

@@ -54,6 +54,16 @@ const verification = { began: now, ended: now + 1, outcome: "remarks", files: 9,
 const unfinished = { label: drill.label, began: now, entries: 1, files: 1, bytes: 8192, findingCount: 1, harmful: 0, findings: [{ path: "base/1/1259" }] };
 const alarm = { key: "a", code: "WAL_GAP", category: "gap", server: "primary", message: "m", hint: "h", since: now, told: now, goneSince: null };
 
+const gap = { timeline: 1, from: "0/1000000", to: "0/3000000", detectedAt: "2026-11-20T00:00:00.000Z", reason: "removed" };
+
+async function readGaps(storage: Storage): Promise<Verdict> {
+  for (const { from, to, detectedAt } of await openWalGaps(storage, layout).list()) {
+    mustHold(from < to, "a gap has an end behind its beginning");
+    shown(detectedAt);
+  }
+  return undefined;
+}
+
 interface Kind {
   /** By this an input is known as one of this kind. */
   readonly mark: string;
@@ -144,14 +154,15 @@ const kinds: readonly [Kind, ...Kind[]] = [
   {
     mark: "\"gaps\"",
     path: layout.walGaps,
-    sample: `${JSON.stringify({ version: 1, gaps: [{ timeline: 1, from: "0/1000000", to: "0/3000000", detectedAt: "2026-11-20T00:00:00.000Z", reason: "removed" }] }, null, 2)}\n`,
-    async read(storage) {
-      for (const { from, to, detectedAt } of await openWalGaps(storage, layout).list()) {
-        mustHold(from < to, "a gap has an end behind its beginning");
-        shown(detectedAt);
-      }
-      return undefined;
-    },
+    sample: checked({ version: 2, gaps: [gap, { ...gap, timeline: 2 }] }),
+    read: readGaps,
+  },
+  {
+    // As the first version was, without a checksum.
+    mark: "\"gaps\"",
+    path: layout.walGaps,
+    sample: `${JSON.stringify({ version: 1, gaps: [gap] }, null, 2)}\n`,
+    read: readGaps,
   },
   {
     mark: "\"conflicts\"",

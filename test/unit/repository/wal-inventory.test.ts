@@ -426,19 +426,49 @@ describe("gaps", () => {
   test("that cannot be read are not taken for none", async () => {
     await inventory().gaps.add(gap);
     const good = await repository.text("primary/wal_gaps.json");
-    for (const bad of [
-      "",
-      "{}",
-      "[]",
-      good.slice(0, -10),
-      good.replace("0/100000", "nowhere"),
-      good.replace('"version": 1', '"version": 2'),
-      good.replace("reason", "r"),
-    ]) {
+    for (const bad of ["", "{}", "[]", good.slice(0, -10), good.replace(/,"crc32c":[0-9]+/, ""), good.replace(/"version":2(.*),"crc32c":[0-9]+/, '"version":1$1,"crc32":1')]) {
+      expect(bad).not.toBe(good);
       await repository.put("primary/wal_gaps.json", bad);
       await expect(inventory().gaps.list(), bad).rejects.toSatisfy(repositoryErrors.walGapsDamaged.is);
       await expect(inventory().gaps.add(gap)).rejects.toSatisfy(repositoryErrors.walGapsDamaged.is);
     }
+  });
+
+  test("in which any bit has changed are damage", async () => {
+    await inventory().gaps.add(gap);
+    const whole = await repository.storage.readFile("primary/wal_gaps.json", 4096);
+    for (let bit = 0; bit < (whole.length - 1) * 8; bit += 1) {
+      const changed = Buffer.from(whole);
+      changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      writeFileSync(repository.storage.absolutePath("primary/wal_gaps.json"), changed);
+      await expect(inventory().gaps.list(), `bit ${bit}`).rejects.toSatisfy(repositoryErrors.walGapsDamaged.is);
+    }
+  });
+
+  test("are not taken for removed on purpose because a digit of their end has changed", async () => {
+    await inventory().pruned.add([{ timeline: one, from: mb(0), to: mb(2) }]);
+    await inventory().gaps.add(gap);
+    expect(await inventory().openGaps()).toEqual([gap]);
+    const good = await repository.text("primary/wal_gaps.json");
+    // All that is left of the gap would lie in what retention removed: status would say that no WAL is missing.
+    await repository.put("primary/wal_gaps.json", good.replace('"to":"0/300000"', '"to":"0/200000"'));
+    await expect(inventory().openGaps()).rejects.toSatisfy(repositoryErrors.walGapsDamaged.is);
+    await expect(inventory().gaps.forget(await inventory().pruned.list())).rejects.toSatisfy(repositoryErrors.walGapsDamaged.is);
+  });
+
+  test("that an earlier version wrote are read, and written with a checksum at the next change", async () => {
+    const first = { timeline: 1, from: "0/100000", to: "0/300000", detectedAt: new Date(gap.detectedAt).toISOString(), reason: gap.reason };
+    const text = `${JSON.stringify({ version: 1, gaps: [first] }, null, 2)}\n`;
+    await repository.put("primary/wal_gaps.json", text);
+    expect(await inventory().gaps.list()).toEqual([gap]);
+    for (const bad of [text.replace("0/100000", "nowhere"), text.replace('"version": 1', '"version": 2'), text.replace("reason", "r")]) {
+      await repository.put("primary/wal_gaps.json", bad);
+      await expect(inventory().gaps.list(), bad).rejects.toSatisfy(repositoryErrors.walGapsDamaged.is);
+    }
+    await repository.put("primary/wal_gaps.json", text);
+    await inventory().gaps.add({ ...gap, timeline: two });
+    expect(await repository.text("primary/wal_gaps.json")).toMatch(/^\{"version":2,.*,"crc32c":[0-9]+\}\n$/);
+    expect(await inventory().gaps.list()).toEqual([gap, { ...gap, timeline: two }]);
   });
 });
 
