@@ -23,8 +23,7 @@ export const programNames = (root) => readdirSync(join(root, "bin")).filter((nam
 /** Files of the last build: an earlier one is kept beside it for programs that run. */
 function builtFiles(root) {
   const addresses = readdirSync(join(root, "dist"), { recursive: true }).filter((name) => /^[a-z]+\/[a-z0-9-]+\.js$/.test(name) && !name.startsWith("programs/"));
-  const started = addresses.flatMap((address) => [...readFileSync(join(root, "dist", address), "utf8").matchAll(/\bstart-\w+\.js|(?<=start\(")[^"]+/g)].flat());
-  const programs = [...new Set(started)];
+  const programs = addresses.map((address) => /start\("([^"]+)"\)/.exec(readFileSync(join(root, "dist", address), "utf8"))?.[1]).filter((name) => name !== undefined);
   const code = programs.map((name) => `${name}.code`).filter((name) => existsSync(join(root, "dist/programs", name)));
   return ["package.json", ...addresses, ...[...programs, ...code].map((name) => `programs/${name}`)];
 }

@@ -17,12 +17,12 @@ export async function ensureBuilt(root) {
   const { outputs, complaints } = await bundle(root, await programOptions(entryPoints(root)));
   if (complaints !== "") return complaints;
   writeFileSync(join(root, "dist/package.json"), '{ "type": "commonjs" }\n');
-  const starter = publishStarter(root);
+  const starter = readFileSync(join(root, "scripts/setup/start-program.cjs"), "utf8");
   const programs = Object.entries(outputs).filter(([, { entryPoint }]) => entryPoint !== undefined);
   for (const [path, { entryPoint }] of programs) publish(root, path, entryPoint, starter);
   const mains = programs.filter(([, { entryPoint }]) => entryPoint.endsWith("/main.ts"));
-  await rehearse(root, starter, Object.fromEntries(mains.map(([path, { entryPoint }]) => [basename(dirname(entryPoint)), path])));
-  removeOld(root, [...Object.keys(outputs), starter]);
+  await rehearse(root, Object.fromEntries(mains.map(([path, { entryPoint }]) => [basename(dirname(entryPoint)), path])));
+  removeOld(root, outputs);
   writeFileSync(stamp, print);
   return "";
 }
@@ -107,19 +107,14 @@ async function bundle(root, options) {
   return { outputs: outcome.metafile?.outputs ?? {}, complaints: outcome.errors.map(complaint).join("\n") };
 }
 
-/** Its name holds its digest, too: a program and what starts it are of one build. */
-function publishStarter(root) {
-  const source = readFileSync(join(root, "scripts/setup/start-program.cjs"));
-  const path = `dist/programs/start-${createHash("sha256").update(source).digest("hex").slice(0, 8)}.js`;
-  replaceFile(join(root, path), source);
-  return path;
-}
-
-/** Makes a built program what is started at its address: `dist/cli/main.js` for `src/cli/main.ts`. */
+/**
+ * Makes a built program what is started at its address: `dist/cli/main.js` for `src/cli/main.ts`. What starts it is written
+ * there with it: a program and its starter are of one build, and a start opens a file less.
+ */
 function publish(root, path, entryPoint, starter) {
   const address = join(root, entryPoint.replace(/^src/, "dist").replace(/ts$/, "js"));
   mkdirSync(dirname(address), { recursive: true });
-  replaceFile(address, `"use strict";\nrequire("../programs/${basename(starter)}").start(${JSON.stringify(basename(path))});\n`);
+  replaceFile(address, `${starter}\nexports.start(${JSON.stringify(basename(path))});\n`);
 }
 
 /** Somebody may be starting the program just now. */
@@ -140,12 +135,12 @@ const complaint = ({ text, location }) =>
 const A_DAY_MS = 86_400_000;
 
 /** A daemon that runs may just be starting a program of the build before. */
-function removeOld(root, current) {
+function removeOld(root, outputs) {
   for (const folder of ["dist/chunks", "dist/programs"]) {
     if (!existsSync(join(root, folder))) continue;
     for (const name of readdirSync(join(root, folder))) {
       const path = `${folder}/${name}`;
-      if (current.includes(path.replace(/\.code$/, "")) || Date.now() - statSync(join(root, path)).mtimeMs <= A_DAY_MS) continue;
+      if (path.replace(/\.code$/, "") in outputs || Date.now() - statSync(join(root, path)).mtimeMs <= A_DAY_MS) continue;
       rmSync(join(root, path));
     }
   }

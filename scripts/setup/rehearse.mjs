@@ -9,16 +9,16 @@ import { prepareOrdinaryRun } from "./ordinary-user.mjs";
 const LONGEST_MS = 20_000;
 
 /**
- * Puts `<program>.code` beside each of the programs (paths by the names of their folders), which `starter` starts. One that
- * could not be had is left out: the program works as well without, only later.
+ * Puts `<program>.code` beside each of the programs (paths by the names of their folders). One that could not be had is
+ * left out: the program works as well without, only later.
  */
-export async function rehearse(root, starter, programs) {
+export async function rehearse(root, programs) {
   const run = prepareOrdinaryRun(root, { name: "moneta-rehearsal", entries: ["dist", "scripts", "node_modules", "package.json"] });
   try {
-    const play = (name, ...words) => start(run, starter, programs[name], fileOf(run, name), words);
+    const play = (name, ...words) => start(run, programs[name], fileOf(run, name), words);
     writeConfiguration(run);
     // Without a supervisor they end at once: what they load is what counts.
-    const others = ["receiver", "job", "converter"].map((name) => play(name).ended);
+    const others = ["receiver", "job", "converter", "prober"].map((name) => play(name).ended);
     others.push(play("admin", "--version").ended);
     const daemon = play("supervisor", "-D", join(run.scratch, "etc"));
     if (await answers(daemon, join(run.scratch, ".s.pgmoneta"))) {
@@ -34,9 +34,9 @@ export async function rehearse(root, starter, programs) {
 
 const fileOf = (run, name) => join(run.scratch, "t", `${name}.code`);
 
-function start(run, starter, program, file, words) {
-  const [recorder, ...paths] = ["scripts/setup/record-code.cjs", starter, program].map((name) => join(run.root, name));
-  const child = spawn(run.node, [recorder, ...paths, file, ...words], {
+function start(run, program, file, words) {
+  const [recorder, path] = ["scripts/setup/record-code.cjs", program].map((name) => join(run.root, name));
+  const child = spawn(run.node, [recorder, path, file, ...words], {
     ...run.identity,
     // What else is in the surroundings (NODE_OPTIONS above all) may change what V8 makes.
     env: { HOME: run.scratch, TMPDIR: join(run.scratch, "t"), PATH: process.env.PATH },

@@ -1,8 +1,8 @@
 "use strict";
 /**
- * Becomes dist/programs/start-<digest>.js: starts a built program. Beside each lies what V8 made of it when it was built, its code; with
- * that a process starts without compiling half a megabyte first. Without it, or with what another version of V8 made and
- * V8 refuses, a program starts as well, only later.
+ * Starts a built program; the build writes this into the file at the address of each. Beside a program lies what V8 made
+ * of it when it was built, its code; with that a process starts without compiling half a megabyte first. Without it, or
+ * with what another version of V8 made and V8 refuses, a program starts as well, only later.
  */
 const { closeSync, fstatSync, openSync, readFileSync, readSync } = require("node:fs");
 const { join } = require("node:path");
@@ -92,6 +92,6 @@ exports.run = (script, path) => {
 };
 
 exports.start = (name) => {
-  const path = join(__dirname, name);
+  const path = join(__dirname, "../programs", name);
   exports.run(exports.compile(path), path);
 };

@@ -7,18 +7,16 @@ import { temporaryDirectory } from "../../support/temporary-directory.ts";
 const root = join(import.meta.dirname, "../../..");
 const dist = join(root, "dist");
 
-/** What dist/cli/main.js, or that of another process, starts, and what it starts it with. */
-function namedIn(folder: string): { readonly starter: string; readonly program: string } {
-  const [, starter, name] = /"(.+)"\)\.start\("(.+)"\)/.exec(readFileSync(join(dist, folder, "main.js"), "utf8")) ?? [];
-  if (starter === undefined || name === undefined) throw new Error(`dist/${folder}/main.js starts nothing`);
-  return { starter: join(dist, folder, starter), program: join(dist, "programs", name) };
+/** What dist/cli/main.js starts, for each of the processes. */
+function programOf(folder: string): string {
+  const name = /start\("(.+)"\)/.exec(readFileSync(join(dist, folder, "main.js"), "utf8"))?.[1];
+  if (name === undefined) throw new Error(`dist/${folder}/main.js starts nothing`);
+  return join(dist, "programs", name);
 }
-
-const programOf = (folder: string): string => namedIn(folder).program;
 
 /** V8's word on the code that it was given: false when it took it, undefined when it was given none. */
 async function rejected(program: string): Promise<unknown> {
-  const script = `process.stdout.write(String(require(${JSON.stringify(namedIn("cli").starter)}).compile(${JSON.stringify(program)}).cachedDataRejected))`;
+  const script = `process.stdout.write(String(require(${JSON.stringify(join(root, "scripts/setup/start-program.cjs"))}).compile(${JSON.stringify(program)}).cachedDataRejected))`;
   return (await run(process.execPath, ["-e", script], { env: { PATH: process.env["PATH"] } })).stdout;
 }
 
@@ -29,7 +27,7 @@ function copyOf(program: string): { readonly path: string; readonly code: Buffer
 }
 
 describe("a built program", () => {
-  it.each(["admin", "cli", "job", "receiver", "supervisor"])("%s starts with the code that V8 made of it", async (folder) => {
+  it.each(["admin", "cli", "converter", "job", "prober", "receiver", "supervisor"])("%s starts with the code that V8 made of it", async (folder) => {
     expect(await rejected(programOf(folder))).toBe("false");
   });
 
