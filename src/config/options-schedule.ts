@@ -25,7 +25,7 @@ export const scheduleOptions = {
   }),
   schedule_timezone: computed(
     timeZone,
-    { shown: "that of the machine", compute: localTimeZone },
+    { shown: "that of the machine", compute: () => localTimeZone() },
     { reload: "live", ours: true, description: "The time zone of cron expressions and blackout windows." },
   ),
   schedule_jitter: defaulting(duration, 0, {

@@ -28,9 +28,6 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
-/** The zone of this machine. */
-export const localTimeZone = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;
-
 /**
  * The first moment after `after` at which the expression comes due; milliseconds since 1970. A time that a change of
  * the clocks leaves out comes due when the clocks have changed, one that it brings twice comes due once.
