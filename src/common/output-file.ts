@@ -1,7 +1,7 @@
 /**
  * A file that somebody asked for at a place of theirs: written under another name, durable before it has its own, never
  * over anything. Whoever writes it holds a lock on it, so that what a kill left is known as nobody's and goes when the
- * same file is asked for again.
+ * same file, or the next of its kind, is asked for.
  */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
@@ -38,11 +38,17 @@ export async function refuseExisting(path: string): Promise<void> {
   throw commonErrors.targetExists(`"${path}" exists already`, { path });
 }
 
-/** Begins the file, readable by nobody else. Throws TARGET_EXISTS, and what the system says. */
-export async function createOutputFile(path: string): Promise<OutputFile> {
+/**
+ * Begins the file, readable by nobody else. Throws TARGET_EXISTS, and what the system says.
+ *
+ * @param unfinished the beginning of the name that it has meanwhile: another one than its own where the next file of this
+ *   kind in that directory has another name, and is to take away what a kill left of this one all the same
+ */
+export async function createOutputFile(path: string, unfinished: string = basename(path)): Promise<OutputFile> {
   await refuseExisting(path);
-  const abandoned = await removeAbandoned(path);
-  const { handle, temporary } = await openTemporary(path);
+  const stem = join(dirname(path), unfinished);
+  const abandoned = await removeAbandoned(stem);
+  const { handle, temporary } = await openTemporary(stem);
   let published = false;
   let closed = false;
   const close = async (): Promise<void> => {
@@ -80,16 +86,16 @@ export async function createOutputFile(path: string): Promise<OutputFile> {
 const temporarySuffix = /^\.[0-9a-f]{12}\.tmp$/;
 const attempts = 5;
 
-/** A new file beside the one that is asked for, locked where locks work. */
-async function openTemporary(path: string): Promise<{ handle: FileHandle; temporary: string }> {
+/** A new file beside the one that is asked for, locked where locks work. `stem` is a path. */
+async function openTemporary(stem: string): Promise<{ handle: FileHandle; temporary: string }> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   for (let attempt = 1; ; attempt += 1) {
-    const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
+    const temporary = `${stem}.${randomBytes(6).toString("hex")}.tmp`;
     const handle = await open(temporary, flags, 0o600);
     // Somebody who saw it before it was locked may have taken it for abandoned, and removed it.
     if ((await lock(handle)) !== false && (await isStillNamed(handle, temporary))) return { handle, temporary };
     await handle.close();
-    if (attempt === attempts) throw commonErrors.targetExists(`what is written beside "${path}" is removed by others`, { path });
+    if (attempt === attempts) throw commonErrors.targetExists(`what is written as "${stem}" is removed by others`, { path: stem });
   }
 }
 
@@ -108,10 +114,10 @@ async function isStillNamed(handle: FileHandle, path: string): Promise<boolean> 
   return named !== undefined && held.ino === named.ino && held.dev === named.dev;
 }
 
-/** Removes what those left who were killed while they wrote the same file. */
-async function removeAbandoned(path: string): Promise<string[]> {
+/** Removes what those left who were killed while they wrote the same file, or one with the same stem. */
+async function removeAbandoned(stem: string): Promise<string[]> {
   const removed: string[] = [];
-  const [directory, name] = [dirname(path), basename(path)];
+  const [directory, name] = [dirname(stem), basename(stem)];
   // A directory that can be written to and not be listed: then what is left stays.
   for (const other of await readdir(directory).catch(() => [])) {
     if (!other.startsWith(name) || !temporarySuffix.test(other.slice(name.length))) continue;

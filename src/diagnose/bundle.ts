@@ -17,10 +17,15 @@ export interface WrittenBundle {
   readonly files: number;
   /** Names of the parts that are not, with the reason. */
   readonly missing: readonly { readonly name: string; readonly reason: string }[];
+  /** Paths of what others had left in that directory who were killed while they wrote theirs; removed. */
+  readonly abandoned: readonly string[];
 }
 
 /** Nobody's files: whoever unpacks it gets them, unless that is root. */
 const owner: TarOwner = { uid: 65_534, gid: 65_534, user: "nobody", group: "nogroup" };
+
+/** The same for every bundle, because each has a name of its own: what a kill left goes with the next one in that directory. */
+const unfinishedName = "moneta-diagnose";
 
 const compress = promisify(gzip);
 
@@ -48,7 +53,7 @@ export async function writeBundle(path: string, parts: readonly BundlePart[], or
   const bytes = await compress(archiveOf(bundleName(origin.made), [["README", readme], ...files], origin.made));
   let output: OutputFile | undefined;
   try {
-    output = await createOutputFile(path);
+    output = await createOutputFile(path, unfinishedName);
     await output.write(bytes);
     await output.publish();
   } catch (error) {
@@ -57,5 +62,5 @@ export async function writeBundle(path: string, parts: readonly BundlePart[], or
     throw diagnoseErrors.notWritten(`the bundle "${path}" cannot be written: ${messageOf(error)}`, { path }, error);
   }
   const missing = clean.flatMap(({ name, remark = "", text }) => (text === undefined ? [{ name, reason: remark }] : []));
-  return { path, bytes: bytes.length, files: files.length + 1, missing };
+  return { path, bytes: bytes.length, files: files.length + 1, missing, abandoned: output.abandoned };
 }

@@ -21,10 +21,11 @@ export function readDiagnosis(response: JsonObject): BundlePart[] {
 }
 
 /** What `moneta-cli` says of a bundle. */
-export const bundleResponse = ({ bytes, files, path }: Pick<WrittenBundle, "path" | "bytes" | "files">): JsonObject => ({
+export const bundleResponse = ({ abandoned = [], bytes, files, path }: Pick<WrittenBundle, "path" | "bytes" | "files"> & Partial<WrittenBundle>): JsonObject => ({
   File: path,
   Size: bytes,
   Files: files,
+  ...(abandoned.length === 0 ? {} : { Removed: [...abandoned] }),
 });
 
 /** The same of one that was written and lacks parts: the answer is a no. */

@@ -1,8 +1,9 @@
-import { execFile } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFile, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { bundled } from "../../support/bundle.ts";
+import { requires } from "../../support/requires.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -27,6 +28,8 @@ beforeAll(async () => {
 });
 const fromSource = (...words: string[]): Promise<Ended> => execute([program, ...words]);
 
+const withStrace = requires("strace");
+
 describe("the program moneta-cli", () => {
   it("prints its version and its help and ends with 0, also for root", async () => {
     const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
@@ -46,6 +49,20 @@ describe("the program moneta-cli", () => {
       126,
     );
     expect((await fromSource("wal-get", "primary")).status).toBe(126);
+  });
+
+  withStrace.it("leaves nothing for a person when diagnose is killed with -9: the next one in that directory takes it away", async () => {
+    const directory = temporaryDirectory({ prefix: "dik" }).path;
+    const diagnose = (name: string): string[] => [program, "-F", "json", "--offline", "-D", directory, "diagnose", "--output", join(directory, name)];
+    // Killed when all is written and nothing has its name yet.
+    const killed = spawnSync("strace", ["-f", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL", process.execPath, ...diagnose("first.tar.gz")], { cwd: root });
+    expect(killed.status === 137 || killed.signal === "SIGKILL", String(killed.stderr)).toBe(true);
+    const [left = "", ...others] = readdirSync(directory);
+    expect([left, others]).toEqual([expect.stringMatching(/^moneta-diagnose\.[0-9a-f]{12}\.tmp$/), []]);
+    expect(statSync(join(directory, left))).toMatchObject({ mode: 0o100600 });
+    expect(statSync(join(directory, left)).size).toBeGreaterThan(100);
+    await execute(diagnose("second.tar.gz"));
+    expect(readdirSync(directory)).toEqual(["second.tar.gz"]);
   });
 
   it("does not end a restore_command with 1 when its build is missing or broken", async () => {

@@ -31,7 +31,7 @@ describe("a bundle", () => {
     const long = `servers/${"ü".repeat(80)}/check.json`;
     const parts = [part("commands/status.json", `{"a": 1}\n`), part(long, "x".repeat(5000), "cut"), part("log/moneta.log", undefined, "no such file (DIAGNOSE_NO_LOG)")];
     const written = await writeBundle(path, parts, origin, redactor);
-    expect(written).toEqual({ path, bytes: statSync(path).size, files: 3, missing: [{ name: "log/moneta.log", reason: "no such file (DIAGNOSE_NO_LOG)" }] });
+    expect(written).toEqual({ path, bytes: statSync(path).size, files: 3, missing: [{ name: "log/moneta.log", reason: "no such file (DIAGNOSE_NO_LOG)" }], abandoned: [] });
     expect(statSync(path).mode & 0o777).toBe(0o600);
     mkdirSync(join(directory, "out"));
     execFileSync("tar", ["-xzf", path, "-C", join(directory, "out")]);
