@@ -23,15 +23,19 @@ async function removeBelow(directory: Buffer, keep: ReadonlySet<string>): Promis
   }
 }
 
-/** Bytes on disk of all files below the directories. */
-export async function bytesBelow(directories: readonly string[]): Promise<number> {
+/** Bytes on disk of all files below the directories; with `onlyNamed` of those alone that have no second name elsewhere. */
+export async function bytesBelow(directories: readonly string[], onlyNamed = false): Promise<number> {
   let sum = 0;
   const waiting = directories.map((directory) => Buffer.from(directory));
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
     for (const entry of await entriesOf(directory)) {
       const path = Buffer.concat([directory, slash, entry.name]);
-      if (entry.isDirectory()) waiting.push(path);
-      else sum += (await lstat(path)).blocks * 512;
+      if (entry.isDirectory()) {
+        waiting.push(path);
+        continue;
+      }
+      const { blocks, nlink } = await lstat(path);
+      if (!onlyNamed || nlink === 1) sum += blocks * 512;
     }
   }
   return sum;

@@ -2,6 +2,7 @@
 import { MonetaError } from "../../common/index.ts";
 import type { BackupInfo } from "../../repository/index.ts";
 import { dataPath } from "../../repository/index.ts";
+import { restoreErrors } from "../errors.ts";
 import { prepareRestore, type PreparedRestore } from "../prepare.ts";
 import { bytesBelow } from "../remove-content.ts";
 import type { RestoreDependencies } from "../restore-options.ts";
@@ -59,13 +60,29 @@ export async function refuseProblems(prepared: PreparedRestore, before: StandbyS
   throw new MonetaError(first, found.map(({ message }) => message).join("; "), first.details);
 }
 
-/** What is there is written over, or removed before anything is added. */
+/**
+ * Runs what changes the copy. Where that runs out of room, because others took what was there, the error says how much is
+ * missing for the rest: the sum that was made before the first change, over what is there now.
+ */
+export async function tellingMissingRoom<T>(prepared: PreparedRestore, change: () => Promise<T>): Promise<T> {
+  try {
+    return await change();
+  } catch (error) {
+    if (!(error instanceof MonetaError) || !restoreErrors.noSpace.is(error)) throw error;
+    // The reason is what matters, also where nobody can look any more.
+    const [lacking] = await roomWanted(prepared).then(findRoom).then(({ problems }) => problems, () => []);
+    if (lacking === undefined) throw error;
+    throw new MonetaError(error, `${error.message}; ${lacking.message}`, { ...lacking.details, ...error.details }, error);
+  }
+}
+
+/** What is there is written over, or removed before anything is added; a file with a second name elsewhere is written anew. */
 async function roomWanted({ approach, paths, plan }: PreparedRestore): Promise<RoomWanted[]> {
   const { bytes, bytesOf } = approach.backup;
   const outside = paths.tablespaces.filter(({ inPlace }) => !inPlace).map(({ path, stored }) => ({ path, needed: bytesOf.get(stored) ?? 0 }));
   const inside = outside.reduce((sum, { needed }) => sum - needed, bytes + plan.wal.bytes);
   return Promise.all(
-    [{ path: paths.data, needed: inside }, ...outside].map(async ({ path, needed }) => ({ path, needed, reusable: await bytesBelow([path]) })),
+    [{ path: paths.data, needed: inside }, ...outside].map(async ({ path, needed }) => ({ path, needed, reusable: await bytesBelow([path], true) })),
   );
 }
 

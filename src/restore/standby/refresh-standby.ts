@@ -20,7 +20,7 @@ import { createSealList, noSeals, type FileSeals } from "./file-seals.ts";
 import { inspectStandby } from "./inspect-standby.ts";
 import { layOverrides, readOverrides, type Overrides } from "./overrides.ts";
 import { placeDirectory, putContent } from "./place-entry.ts";
-import { insteadFiles, notesOf, prepareStandby, refuseProblems } from "./plan-standby.ts";
+import { insteadFiles, notesOf, prepareStandby, refuseProblems, tellingMissingRoom } from "./plan-standby.ts";
 import { removeVanished } from "./remove-vanished.ts";
 import type { StandbyOptions, StandbyResult } from "./standby-options.ts";
 import { readFileSeals, writeFileSeals, writeStandbyState, type StandbyState } from "./standby-state.ts";
@@ -68,8 +68,10 @@ export async function refreshStandby(options: StandbyOptions, deps: RestoreDepen
     seals: "",
     bytes: before?.bytes ?? 0,
   };
-  await claimStandby(paths, directoryMode(prepared), state);
-  const done = await rewrite({ options, deps, prepared, overrides, known, before });
+  const done = await tellingMissingRoom(prepared, async () => {
+    await claimStandby(paths, directoryMode(prepared), state);
+    return rewrite({ options, deps, prepared, overrides, known, before });
+  });
   const size = await bytesBelow(directoriesOf(paths));
   await writeStandbyState(data, { ...state, complete: true, directories: directoriesOf(paths), seals: done.seals, bytes: size });
   logger.info(`the hot standby "${data}" of "${server}" is that of backup ${label}`, { directory: data, written: done.written, ...done.files });

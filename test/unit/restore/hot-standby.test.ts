@@ -1,8 +1,9 @@
 /** The parts of a copy's update that need no server: seals, what is removed, overrides, what is put in place. */
-import { lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
+import { bytesBelow } from "../../../src/restore/remove-content.ts";
 import { createSealList, openFileSeals, sealOf } from "../../../src/restore/standby/file-seals.ts";
 import { readOverrides } from "../../../src/restore/standby/overrides.ts";
 import { placeDirectory, putContent, putLink } from "../../../src/restore/standby/place-entry.ts";
@@ -133,4 +134,14 @@ describe("overrides", () => {
     await expect(readOverrides(join(root, "nowhere"))).rejects.toThrow(/cannot be read: ENOENT/);
     expect(await readOverrides(undefined)).toMatchObject({ files: [] });
   });
+});
+
+it("room that comes back is that of files without a second name elsewhere", async () => {
+  const place = temporaryDirectory({ prefix: "mhr" }).path;
+  mkdirSync(join(place, "copy"));
+  for (const name of ["own", "kept"]) writeFileSync(join(place, "copy", name), Buffer.alloc(100_000, name));
+  linkSync(join(place, "copy", "kept"), join(place, "elsewhere"));
+  const all = await bytesBelow([join(place, "copy")]);
+  expect(all).toBeGreaterThanOrEqual(200_000);
+  expect(await bytesBelow([join(place, "copy")], true)).toBe(all / 2);
 });
