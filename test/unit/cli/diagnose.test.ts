@@ -106,9 +106,13 @@ const betrayed = (): string[] => {
 describe("diagnose --offline", () => {
   it("writes what there is, and no secret", async () => {
     await install();
+    const abandoned = join(directory, "moneta-diagnose.0123456789ab.tmp");
+    writeFileSync(abandoned, "half");
     const { status, stdout, stderr } = await run(["--offline", "diagnose", "--output", bundle()], { environment: { HOME: directory, PATH: "/usr/bin", SLACK: `https://slack.example.org/${fromEnvironment}` } });
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toContain(`Written to ${bundle()}\n`);
+    expect(stdout).toContain(`\nRemoved ${abandoned}, which an earlier diagnose had left`);
+    expect(existsSync(abandoned)).toBe(false);
     expect(betrayed()).toEqual([]);
     const parts = unpack();
     expect([...parts.keys()].toSorted()).toEqual([
