@@ -27,4 +27,4 @@ export * from "./state-machine.ts";
 export * from "./terminal-text.ts";
 export * from "./weighted-tasks.ts";
 export * from "./worker-module.ts";
-export * from "./young-collection.ts";
+export * from "./garbage-collection.ts";
