@@ -26,6 +26,26 @@ export function collectYoung(): void {
  * Collects everything, in about 15 milliseconds. When V8 does so by itself depends on what the process had loaded at its start, and
  * on much else.
  */
-export function collectAll(): void {
+function collectAll(): void {
   collector()();
+}
+
+/** Every so many times everything is collected: what waited for the disk or for its turn has outlived the young generation. */
+const FULL_EVERY = 3;
+
+/**
+ * For those through whose hands large buffers go: told how many bytes of them nobody needs any more, it collects once so much of
+ * that may lie about.
+ */
+export function createGarbageCounter(mostBytes: number): (bytes: number) => void {
+  let garbage = 0;
+  let collections = 0;
+  return (bytes) => {
+    garbage += bytes;
+    if (garbage < mostBytes) return;
+    garbage = 0;
+    collections += 1;
+    if (collections % FULL_EVERY === 0) collectAll();
+    else collectYoung();
+  };
 }

@@ -3,7 +3,7 @@
  * chunks (CRC-32C, digest, page checksums) is left to threads, a file to one of them: the event loop reads, opens and
  * decodes the next chunks meanwhile. Memory is bounded over all files.
  */
-import { collectYoung, throwIfAborted } from "../common/index.ts";
+import { createGarbageCounter, throwIfAborted } from "../common/index.ts";
 import { openCompressor, type CompressionMethod, type Compressor } from "../compression/index.ts";
 import { CONTAINER_HEADER_LENGTH, createOpener } from "../encryption/index.ts";
 import type { PageReport, PageVerifierOptions } from "../postgres/index.ts";
@@ -63,7 +63,7 @@ export function createFileChecker({ threads }: FileCheckerOptions): FileChecker 
   const pool = createMemoryBudget(POOLED_BYTES, LARGEST_CHUNK);
   const assigned: Assigned[] = [];
   const compressors = new Map<CompressionMethod, Promise<Compressor>>();
-  let garbage = 0;
+  const left = createGarbageCounter(MOST_GARBAGE);
 
   const leastLoaded = (): Assigned => {
     const idle = assigned.find(({ load }) => load === 0);
@@ -75,12 +75,6 @@ export function createFileChecker({ threads }: FileCheckerOptions): FileChecker 
     const opened = compressors.get(method) ?? openCompressor(method);
     compressors.set(method, opened);
     return opened;
-  };
-  const left = (bytes: number): void => {
-    garbage += bytes;
-    if (garbage < MOST_GARBAGE) return;
-    garbage = 0;
-    collectYoung();
   };
 
   /** What decoders give cannot move to a thread, or lies in memory that others use as well. */

@@ -3,7 +3,7 @@
  * sinks. One event loop copies and seals; large files are measured in a thread, if there is one; compression runs on the
  * libuv pool (bzip2, lz4: worker threads) with several chunks of all open files in flight. Memory is bounded over all files together.
  */
-import { collectAll, collectYoung } from "../common/index.ts";
+import { createGarbageCounter } from "../common/index.ts";
 import { type Compressor, openCompressor } from "../compression/index.ts";
 import { createSealer, type DataKey, encryptionErrors, type Sealer } from "../encryption/index.ts";
 import { createCompressQueue } from "./compress-queue.ts";
@@ -63,8 +63,6 @@ export interface Pipeline {
 const FILE_CHARGE = 128 * 1024;
 /** Bytes of stored frames that may lie about before their memory is asked for. */
 const MOST_GARBAGE = 4 * 1024 * 1024;
-/** Every so many times everything is collected: frames that waited for the disk have outlived the young generation. */
-const FULL_EVERY = 3;
 
 /**
  * @throws COMPRESSION_LIBRARY_MISSING, COMPRESSION_SELF_TEST_FAILED, COMPRESSION_LEVEL_INVALID,
@@ -84,8 +82,7 @@ export async function createPipeline(options: PipelineOptions): Promise<Pipeline
   const stop = new AbortController();
   const open = new Set<FilePipeline>();
   let failure: unknown;
-  let garbage = 0;
-  let collections = 0;
+  const garbage = createGarbageCounter(MOST_GARBAGE);
   let emptyFrame: Promise<Uint8Array> | undefined;
 
   const createFileSealer = (): Sealer | undefined =>
@@ -108,14 +105,7 @@ export async function createPipeline(options: PipelineOptions): Promise<Pipeline
           createSealer: createFileSealer,
           emptyFrame: () => (emptyFrame ??= compressor.compress(new Uint8Array(0))),
           clock,
-          garbage(bytes) {
-            garbage += bytes;
-            if (garbage < MOST_GARBAGE) return;
-            garbage = 0;
-            collections += 1;
-            if (collections % FULL_EVERY === 0) collectAll();
-            else collectYoung();
-          },
+          garbage,
           failure: () => failure,
           fail(error) {
             failure = error;
