@@ -2,7 +2,7 @@
  * B12: a server that is idle but for archive_timeout and forced switches. Its segments are nearly all zeros: they take
  * next to no room in any compressed form, and a restore finds the moments within them.
  */
-import { statSync, writeFileSync } from "node:fs";
+import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import type { PipelineSpec } from "../../../src/pipeline/index.ts";
@@ -46,6 +46,8 @@ it("an idle server's segments are small in every form, and every moment within t
     if (number === 0) await waitFor("PostgreSQL has ended the segment", async () => (await segmentNow()) !== segment);
     else await source.sql("SELECT pg_switch_wal()");
     await rig.caughtUp();
+    // PostgreSQL lets the segment after a switch begin before it has flushed the one that ends.
+    await waitFor("the segment is received to its end", () => existsSync(file(segment)));
     await rig.archive(spec);
     const stored = statSync(file(`${segment}${suffixOf(spec)}`)).size;
     sizes.push(`${spec.compression}${spec.encryption === "none" ? "" : `, ${spec.encryption}`}: ${stored}`);
