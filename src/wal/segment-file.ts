@@ -2,14 +2,15 @@
  * One segment being received: `<segment>.partial`. What a start finds there is compared with what the server sends
  * again, never trusted and never cut; what is new is appended. What is the same is written once more: of bytes that
  * another process wrote, a sync says only whether they are on disk if nobody was told of the failure before (errseq_t
- * of Linux), and reading them shows the page cache. Everything is synchronous: the receiver does nothing else, and a
- * thread hop costs more than the write (a commit waits for this).
+ * of Linux), and reading them shows the page cache. All that a promise rests on is synchronous: the receiver does nothing
+ * else, and a thread hop costs more than the write (a commit waits for this).
  */
 import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { commonErrors, MonetaError, publishOpenFileSync } from "../common/index.ts";
 import { formatLsn, lsnPlus, partialFileName, type Lsn } from "../postgres/index.ts";
 import { evidencePath, keepServersVersion } from "./divergence-evidence.ts";
+import { createEarlyWriting } from "./early-writing.ts";
 import { walErrors } from "./errors.ts";
 import { systemSegmentCalls, type SegmentCalls } from "./segment-calls.ts";
 import { syncError, writeError } from "./segment-errors.ts";
@@ -25,6 +26,8 @@ export interface SegmentFile {
   readonly unsynced: number;
   /** Takes the next bytes; at most up to the end of the segment. Throws WAL_DIVERGED, WAL_DISK_FULL, WAL_WRITE_FAILED. */
   take(piece: Buffer): void;
+  /** Has what was taken so far written while more comes; promises nothing. A failure is told by the next sync. */
+  writeEarly(): void;
   /** fdatasync. Throws WAL_SYNC_FAILED or WAL_DISK_FULL; the file must not be used again after that. */
   sync(): void;
   /** A full segment gets its final name, durably. */
@@ -57,6 +60,7 @@ export function openSegmentFile(options: SegmentFileOptions): SegmentFile {
   let offset = 0;
   /** Bytes written by us, new or once more, and synced. */
   let synced = 0;
+  const early = createEarlyWriting(calls, path);
   let open = true;
 
   /** Compares the first `old` bytes of the piece; all of it is evidence when they differ. */
@@ -96,6 +100,7 @@ export function openSegmentFile(options: SegmentFileOptions): SegmentFile {
   };
 
   const sync = (): void => {
+    if (early.failure !== undefined) throw syncError(early.failure, path, "written");
     if (offset < existing || offset === synced) return;
     try {
       calls.datasync(fd);
@@ -119,6 +124,7 @@ export function openSegmentFile(options: SegmentFileOptions): SegmentFile {
   };
 
   const close = (): void => {
+    early.close();
     if (open) closeSync(fd);
     open = false;
   };
@@ -138,6 +144,9 @@ export function openSegmentFile(options: SegmentFileOptions): SegmentFile {
       const old = Math.min(piece.length, Math.max(0, existing - offset));
       if (old > 0) compare(piece, old);
       if (old < piece.length) append(old === 0 ? piece : piece.subarray(old));
+    },
+    writeEarly() {
+      if (offset >= existing) early.begin();
     },
     sync,
     complete() {

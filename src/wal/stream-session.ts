@@ -51,6 +51,13 @@ export type StreamSessionEnd =
  * for its acknowledgement waits for the transfer of these, less than a millisecond. Caught up, every batch is synced.
  */
 const groupedBytes = 4 * 1024 * 1024;
+/**
+ * So far behind nobody waits for what is taken next, and the disk is what everything waits for: it is kept at work while
+ * more is taken, and one sync covers this much (or the rest of a segment).
+ */
+const farBehindBytes = 16 * 1024 * 1024;
+/** Far behind, so much is taken before the system is asked to write it. */
+const earlyBytes = 256 * 1024;
 /** A stream that stalls in the middle of a group is synced after this, milliseconds. */
 const stallMs = 5;
 /** How long the server may take to say goodbye, milliseconds; everything is synced and acknowledged by then. */
@@ -114,12 +121,19 @@ export async function runStreamSession(
       events.confirmed();
     };
 
-    const syncAndAcknowledge = (): void => {
-      unlessFull(sync);
-      if (held) return;
+    const report = (): void => {
       noteAlive();
       if (reportable() !== acknowledged) acknowledge();
       noteProven();
+    };
+
+    const syncAndReport = (): void => {
+      unlessFull(sync);
+      if (!held) report();
+    };
+
+    const awaitMore = (): void => {
+      stalled ??= setTimeout(guarded(syncAndReport), stallMs);
     };
 
     const noteProven = (): void => {
@@ -168,7 +182,7 @@ export async function runStreamSession(
         connection.destroy(commonErrors.aborted("the server did not say goodbye in time"));
       }, farewellMs);
       // What is in hand is synced and acknowledged, then the goodbye: a fast shutdown of the server waits for this.
-      syncAndAcknowledge();
+      syncAndReport();
       stream.stop();
     });
 
@@ -205,11 +219,15 @@ export async function runStreamSession(
         },
         onBatchEnd() {
           if (held || !started) return;
-          if (writer.received < serverEnd && writer.unsynced < groupedBytes) {
-            stalled ??= setTimeout(guarded(syncAndAcknowledge), stallMs);
-            return;
-          }
-          syncAndAcknowledge();
+          const { received, unsynced } = writer;
+          if (!comparing && serverEnd - received >= farBehindBytes && unsynced < farBehindBytes) {
+            if (unsynced >= earlyBytes) writer.writeEarly();
+            // A segment that is complete is durable.
+            if (reportable() !== acknowledged) report();
+            awaitMore();
+            stalled?.refresh();
+          } else if (received < serverEnd && unsynced < groupedBytes) awaitMore();
+          else syncAndReport();
         },
         onAsked: () => coverage.asked(),
         onKeepalive(keepalive) {

@@ -33,6 +33,8 @@ export interface WalWriter {
   readonly unsynced: number;
   /** Takes WAL that begins at `received`. */
   take(piece: Buffer): void;
+  /** Has what was taken written to disk while more comes; says nothing about what is durable. */
+  writeEarly(): void;
   /** Makes everything taken durable. When that fails the segment was set aside and this writer is used up. */
   sync(): void;
   /** Closes the segment at hand; sync first what is to be kept. Repeatable. */
@@ -120,6 +122,9 @@ export function createWalWriter(options: WalWriterOptions): WalWriter {
         note();
         if (file.offset === segmentSize) finish(file);
       }
+    },
+    writeEarly() {
+      file?.writeEarly();
     },
     sync() {
       const at = file;

@@ -50,6 +50,7 @@ interface SessionOptions {
   readonly reported?: number;
   readonly serverEnd?: number;
   readonly statusIntervalMs?: number;
+  readonly segmentSize?: number;
 }
 
 interface Script {
@@ -93,7 +94,7 @@ async function session(script: Script, options: SessionOptions = {}): Promise<Se
     directory: directory.path,
     timeline: timelineId(1),
     start: lsn(start),
-    segmentSize: megabyte,
+    segmentSize: options.segmentSize ?? megabyte,
     existingEnd: lsn(start + existing),
     onComplete: (name) => events.push(`complete ${name.slice(-1)}`),
     calls: disk,
@@ -246,6 +247,60 @@ describe("what is reported", () => {
     expect(directory.read(segment).equals(content.subarray(0, megabyte))).toBe(true);
     const numbers = statuses.map(({ flush }) => Number(flush));
     expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
+  });
+});
+
+describe("far behind the server", () => {
+  const piece = content.subarray(0, 65_536);
+  /** Sends WAL of which much more is to come, until `enough`. */
+  const sendUntil = async (peer: ScriptedPeer, enough: () => boolean): Promise<number> => {
+    let at = 0;
+    for (; !enough(); at += piece.length) await peer.send(backend.walData(BigInt(start + at), piece, BigInt(start + at + 1024 * megabyte)));
+    return at;
+  };
+  const segmentSize = 1024 * megabyte;
+
+  it("what is taken is written early, and reported when its sync has ended well", async () => {
+    const { statuses } = await session(
+      async (peer, heard) => {
+        const sent = await sendUntil(peer, () => disk.counts.datasyncBeside > 2);
+        await hears(heard, sent);
+      },
+      { segmentSize },
+    );
+    for (const flush of flushes(statuses)) expect([0, ...disk.synced]).toContain(flush);
+  });
+
+  it("a segment that is complete is reported although the server goes on", async () => {
+    const most = 64 * megabyte;
+    let at = 0;
+    await session(async (peer, heard) => {
+      const reported = (): boolean => heard.statuses.some(({ flush }) => Number(flush) >= 3 * megabyte);
+      for (; at < most && !reported(); at += megabyte) {
+        await peer.send(backend.walData(BigInt(start + at), content.subarray(0, megabyte), BigInt(start + at + 2 * most)));
+      }
+    });
+    expect(at).toBeLessThan(most);
+  });
+
+  it("it ends when what is taken cannot be written early, and nothing of it was reported", async () => {
+    let refused = false;
+    disk.fail = (call) => {
+      if (call !== "datasyncBeside") return undefined;
+      refused = true;
+      return systemError("EIO");
+    };
+    let synced: readonly number[] = [];
+    const { end, statuses } = await session(
+      async (peer) => {
+        await sendUntil(peer, () => refused);
+        synced = [...disk.synced];
+        await peer.silence();
+      },
+      { segmentSize },
+    );
+    expect(end).toMatchObject({ kind: "failed", error: { code: "WAL_SYNC_FAILED" } });
+    for (const flush of flushes(statuses)) expect([0, ...synced]).toContain(flush);
   });
 });
 

@@ -1,6 +1,8 @@
+import { closeSync, openSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { sampleBytes } from "../../support/sample-bytes.ts";
+import { waitFor } from "../../support/wait-for.ts";
 import { eachTestHasAWalDirectory, faultyDisk, lowestFreeDescriptor, megabyte, segment, systemError } from "./segment.ts";
 
 const directory = eachTestHasAWalDirectory();
@@ -214,6 +216,82 @@ describe("a segment that was begun before", () => {
     const free = lowestFreeDescriptor();
     expect(() => directory.open({ existing: 11 })).toThrow();
     expect(lowestFreeDescriptor()).toBe(free);
+  });
+});
+
+describe("what is written early", () => {
+  it("is promised by the sync that follows, and by nothing before it", async () => {
+    const disk = faultyDisk();
+    const file = directory.open({ calls: disk });
+    file.take(content.subarray(0, 1000));
+    file.writeEarly();
+    file.writeEarly();
+    await waitFor("it is written", () => {
+      file.writeEarly();
+      return disk.counts.datasyncBeside > 1;
+    });
+    expect([file.durable, file.unsynced, disk.counts.datasync]).toEqual([0, 1000, 0]);
+    file.sync();
+    expect([file.durable, file.unsynced, disk.synced]).toEqual([1000, 0, [1000]]);
+  });
+
+  it("and could not be is told by the next sync, although that one would say yes; the segment is not complete", async () => {
+    for (const [system, expected] of [["EIO", "WAL_SYNC_FAILED"], ["ENOSPC", "WAL_DISK_FULL"]] as const) {
+      const disk = faultyDisk();
+      const file = directory.open({ calls: disk });
+      file.take(content.subarray(0, 1000));
+      file.sync();
+      file.take(content.subarray(1000));
+      disk.fail = (call) => (call === "datasyncBeside" ? systemError(system) : undefined);
+      file.writeEarly();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(() => {
+        file.sync();
+      }).toThrow(code(expected));
+      expect(() => {
+        file.complete();
+      }).toThrow(code(expected));
+      expect([file.durable, disk.counts.datasync]).toEqual([1000, 1]);
+      file.setAside();
+      expect(directory.names()).toEqual([`${partial}.unsynced`]);
+      directory.remove(`${partial}.unsynced`);
+    }
+  });
+
+  it("keeps its descriptor until the system is through with it, also of a file that is closed", async () => {
+    const free = lowestFreeDescriptor();
+    const waiting: (() => void)[] = [];
+    const calls = { ...faultyDisk(), datasyncBeside: (_: number, done: (error: Error | null) => void) => waiting.push(() => { done(null); }) };
+    const file = directory.open({ calls });
+    file.take(content);
+    file.writeEarly();
+    file.complete();
+    // The file's own is closed, the other one above it is not.
+    expect(lowestFreeDescriptor()).toBe(free);
+    const held = openSync("/dev/null", "r");
+    expect(lowestFreeDescriptor()).toBe(free + 2);
+    waiting[0]?.();
+    expect(lowestFreeDescriptor()).toBe(free + 1);
+    closeSync(held);
+    expect(waiting).toHaveLength(1);
+  });
+
+  it("is left to the sync where the file is not there under its name, or is still compared", () => {
+    const disk = faultyDisk();
+    const file = directory.open({ calls: disk });
+    file.take(content.subarray(0, 1000));
+    directory.remove(partial);
+    file.writeEarly();
+    file.sync();
+    file.close();
+    directory.put(partial, content.subarray(0, 1000));
+    const old = directory.open({ calls: disk, existing: 1000 });
+    old.take(content.subarray(0, 999));
+    old.writeEarly();
+    expect(disk.counts.datasyncBeside).toBe(0);
+    old.take(content.subarray(999, 1001));
+    old.writeEarly();
+    expect(disk.counts.datasyncBeside).toBe(1);
   });
 });
 

@@ -1,5 +1,5 @@
 /** A WAL directory for a test, segments in it, and a disk that fails on command. */
-import { closeSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach } from "vitest";
 import { lsn } from "../../../src/postgres/index.ts";
@@ -19,6 +19,8 @@ export interface FaultyDisk extends SegmentCalls {
   fail: (call: keyof SegmentCalls) => Error | undefined;
   /** A write takes so many bytes at most. */
   shortWrites: number;
+  /** Lengths of files when a `datasync` began that ended well. */
+  readonly synced: readonly number[];
 }
 
 export function faultyDisk(): FaultyDisk {
@@ -27,8 +29,10 @@ export function faultyDisk(): FaultyDisk {
     const error = disk.fail(call);
     if (error !== undefined) throw error;
   };
+  const synced: number[] = [];
   const disk: FaultyDisk = {
-    counts: { read: 0, write: 0, datasync: 0, sync: 0, syncNames: 0 },
+    counts: { read: 0, write: 0, datasync: 0, datasyncBeside: 0, sync: 0, syncNames: 0 },
+    synced,
     fail: () => undefined,
     shortWrites: Infinity,
     read(fd, target, position) {
@@ -41,7 +45,15 @@ export function faultyDisk(): FaultyDisk {
     },
     datasync(fd) {
       before("datasync");
+      const { size } = fstatSync(fd);
       systemSegmentCalls.datasync(fd);
+      synced.push(size);
+    },
+    datasyncBeside(fd, done) {
+      disk.counts.datasyncBeside += 1;
+      const error = disk.fail("datasyncBeside");
+      if (error === undefined) systemSegmentCalls.datasyncBeside(fd, done);
+      else setImmediate(done, error);
     },
     sync(fd) {
       before("sync");
