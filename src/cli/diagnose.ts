@@ -54,13 +54,15 @@ export function diagnose(
         : await (await import("./diagnose-daemon.ts")).collectFromDaemon(invocation, client, terminal);
     const redactor = createBundleRedactor([...secrets, ...(await secretsOfClient(invocation, client, terminal))]);
     const written = await writeBundle(path, [describeClient(invocation, terminal), ...parts], { version: terminal.version, made, source }, redactor);
-    const { missing } = written;
+    const { abandoned, missing } = written;
     if (missing.length === 0) return bundleResponse(written);
     const reasons = missing.map(({ name, reason }) => `${name}: ${reason}`).join("; ");
-    throw diagnoseErrors.incomplete(`the bundle "${path}" was written and lacks ${missing.length} of its parts: ${reasons}`, {
+    const removed = abandoned.map((one) => `; removed "${one}", which an earlier diagnose had left when it was killed`).join("");
+    throw diagnoseErrors.incomplete(`the bundle "${path}" was written and lacks ${missing.length} of its parts: ${reasons}${removed}`, {
       bundle: path,
       bundleBytes: written.bytes,
       bundleFiles: written.files,
+      bundleRemoved: abandoned,
     });
   });
 }

@@ -1,4 +1,4 @@
-/** When something runs by itself: cron expressions, blackout windows, missed runs. Pure: nothing here waits or starts. */
+/** When something runs by itself: cron expressions, blackout windows, missed runs. Nothing here waits or starts; only the zone of the machine is looked up. */
 export { cronProblem, isTimeZone } from "./cron.ts";
 export { localTimeZone } from "./local-time-zone.ts";
 export { blackoutAt, formatBlackout, parseBlackout, type BlackoutWindow } from "./blackout.ts";

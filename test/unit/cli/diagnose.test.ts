@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runCli, type Terminal } from "../../../src/cli/index.ts";
@@ -167,9 +167,13 @@ describe("diagnose --offline", () => {
     expect([fromFile, "wEbHoOkWoRd"].filter((secret) => bytesOfBundle().includes(secret))).toEqual([]);
   });
 
-  it("is made of the machine alone where there is no configuration", async () => {
-    const { status } = await run(["--offline", "diagnose", "--output", bundle()]);
-    expect(status).toBe(9);
+  it("is made of the machine alone where there is no configuration, and names what it took away also then", async () => {
+    const left = join(dirname(bundle()), "moneta-diagnose.0123456789ab.tmp");
+    writeFileSync(left, "");
+    const { status, stderr, stdout } = await run(["-F", "json", "--offline", "diagnose", "--output", bundle()]);
+    expect([status, stderr]).toEqual([9, expect.stringContaining(`removed "${left}", which an earlier diagnose had left`)]);
+    expect(JSON.parse(stdout)).toMatchObject({ Response: { File: bundle(), Removed: [left] } });
+    expect(existsSync(left)).toBe(false);
     expect([...unpack().keys()].toSorted()).toEqual(["README", "client.json", "machine/limits.txt", "machine/system.json"]);
   });
 });
