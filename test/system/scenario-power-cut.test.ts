@@ -17,7 +17,7 @@ import { createCluster, type Cluster } from "../support/postgres-cluster.ts";
 import { layOut, type Content, type Disk, type Outcome, type Survivors } from "../support/power-cut/disk.ts";
 import { brokenPromises, isFinalName, noPromises, noteNaming, segmentNameAt, type Promises } from "../support/power-cut/promises.ts";
 import { replay, type ReplayEvents, type ReplayOptions } from "../support/power-cut/replay.ts";
-import { tracedBy } from "../support/power-cut/system-calls.ts";
+import { firstDescriptorPath, traceEvents, tracedBy } from "../support/power-cut/system-calls.ts";
 import { compareWithServer, judgeBackup } from "../support/repository-judge.ts";
 import { requires, tool } from "../support/requires.ts";
 import { giveToUnprivileged } from "../support/unprivileged-user.ts";
@@ -67,6 +67,9 @@ requires("strace", "zstd", "sha256sum", "pg_verifybackup").describe("a power cut
   /** What is written down: WAL in many commits, backups of both servers, a deletion, an orderly end. */
   async function work(): Promise<void> {
     await cluster.sql("CREATE TABLE filler (a int, b text)");
+    // One of the receivers begins far behind: what it takes is written early, by another thread.
+    await cluster.sql("SELECT pg_create_physical_replication_slot('moneta_plain', true)");
+    await writeWal(20_000);
     await daemon.start();
     for (const server of servers) await daemon.waitUntilStreaming(server);
     const client = await cluster.connect();
@@ -136,6 +139,19 @@ requires("strace", "zstd", "sha256sum", "pg_verifybackup").describe("a power cut
     return replay(trace, daemon.baseDir, events, options);
   }
 
+  /** Syncs of segments being received by threads that receive nothing. */
+  function earlyWrites(): number {
+    const receivers = new Set<number>();
+    const syncs: number[] = [];
+    for (const event of traceEvents(trace)) {
+      if (event.phase !== "end") continue;
+      const { args, name, resultPath, thread } = event.call;
+      if (name === "openat" && resultPath?.endsWith(".partial") === true) receivers.add(thread);
+      if (name === "fdatasync" && firstDescriptorPath(args)?.endsWith(".partial") === true) syncs.push(thread);
+    }
+    return syncs.filter((thread) => !receivers.has(thread)).length;
+  }
+
   it("cannot come between a name and its bytes, nor between a promise and what it promises", () => {
     const promises = noPromises();
     const wrong: string[] = [];
@@ -179,8 +195,10 @@ requires("strace", "zstd", "sha256sum", "pg_verifybackup").describe("a power cut
         said = promises.complete.size;
       },
     });
-    console.log(`${steps} steps: ${JSON.stringify(seen)}`);
+    const early = earlyWrites();
+    console.log(`${steps} steps, ${early} early writes: ${JSON.stringify(seen)}`);
     expect(wrong).toEqual([]);
+    expect(early).toBeGreaterThan(3);
     expect(seen).toMatchObject({ trees: 3, backups: 3 });
     expect(seen.names).toBeGreaterThan(20);
     expect(seen.positions).toBeGreaterThan(100);
