@@ -62,7 +62,6 @@ export function diagnose(
       bundle: path,
       bundleBytes: written.bytes,
       bundleFiles: written.files,
-      bundleRemoved: abandoned,
     });
   });
 }

@@ -29,8 +29,6 @@ export const bundleResponse = ({ abandoned = [], bytes, files, path }: Pick<Writ
 });
 
 /** The same of one that was written and lacks parts: the answer is a no. */
-export function incompleteBundle({ details: { bundle, bundleBytes, bundleFiles, bundleRemoved } }: MonetaError): JsonObject {
-  if (typeof bundle !== "string") return {};
-  const abandoned = Array.isArray(bundleRemoved) ? bundleRemoved.filter((one): one is string => typeof one === "string") : [];
-  return bundleResponse({ path: bundle, bytes: Number(bundleBytes), files: Number(bundleFiles), abandoned });
+export function incompleteBundle({ details: { bundle, bundleBytes, bundleFiles } }: MonetaError): JsonObject {
+  return typeof bundle === "string" ? bundleResponse({ path: bundle, bytes: Number(bundleBytes), files: Number(bundleFiles) }) : {};
 }

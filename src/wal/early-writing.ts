@@ -43,12 +43,12 @@ export function createEarlyWriting(calls: Pick<SegmentCalls, "datasyncBeside">, 
       if (underWay || closed) return;
       if (fd === undefined) open();
       if (fd === undefined) return;
-      underWay = true;
       calls.datasyncBeside(fd, (error) => {
         underWay = false;
         failure ??= error ?? undefined;
         if (closed) release();
       });
+      underWay = true;
     },
     close() {
       closed = true;
