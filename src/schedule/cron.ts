@@ -47,14 +47,16 @@ export function momentsUntil(cron: string, zone: string, until: number, count: n
 }
 
 const known = new Map<string, Cron>();
+/** Two for each of many servers. One takes 80 kB, and whoever changes a configuration again and again leaves them behind. */
+const mostKnown = 256;
 
 /** Reading an expression takes longer than asking it. */
 function cronOf(cron: string, zone: string): Cron {
   const key = `${zone} ${cron}`;
-  let read = known.get(key);
-  if (read === undefined) {
-    read = new Cron(cron, { paused: true, timezone: zone, mode: "5-or-6-parts" });
-    known.set(key, read);
-  }
+  const read = known.get(key) ?? new Cron(cron, { paused: true, timezone: zone, mode: "5-or-6-parts" });
+  // The latest stands last.
+  known.delete(key);
+  known.set(key, read);
+  if (known.size > mostKnown) for (const oldest of known.keys()) if (known.delete(oldest)) break;
   return read;
 }

@@ -11,6 +11,8 @@ import { createWalMessageDecoder } from "../../../src/replication/wal-message.ts
 import { formatBackupInfo, openWalCoverage, parseBackupInfo, serverLayout, type OwnFacts } from "../../../src/repository/index.ts";
 import { formatChecked } from "../../../src/repository/checked-json.ts";
 import { formatWalRecord, parseWalRecord } from "../../../src/repository/wal-index.ts";
+import { cronProblem } from "../../../src/schedule/index.ts";
+import { forcedMemory } from "../repository/forced-memory.ts";
 import { sample } from "../repository/sample-backup.ts";
 import { eachTestHasARepository } from "../repository/test-repository.ts";
 
@@ -159,6 +161,13 @@ describe("files of operators", () => {
     const text = Array.from({ length: 300_000 }, (_, index) => `[s${index}]\n`).join("");
     expect(parseIni("pgmoneta.conf", text).sections).toHaveLength(300_000);
     expect(parseIni("f", "[a]\nb=1\n[a]\nc=2\n").sections).toMatchObject([{ name: "a", entries: [{ key: "b" }, { key: "c" }] }]);
+  });
+
+  test("cron expressions of earlier configurations are not kept for ever", () => {
+    const before = forcedMemory();
+    for (let index = 0; index < 1000; index += 1) expect(cronProblem(`${index % 60} ${index % 24} ${1 + (index % 28)} * *`)).toBeUndefined();
+    // One takes 80 kB.
+    expect(forcedMemory() - before).toBeLessThan(40 * megabyte);
   });
 
   test("a key of megabytes is held against no key that there is", () => {
