@@ -15,10 +15,16 @@ export interface Lz4Library {
   uncompress(data: Uint8Array, dictionary?: Uint8Array): Promise<Buffer>;
 }
 
+/** What was loaded once: looking a package up takes longer than decoding a small file. A failure is not kept. */
+let loaded: Lz4Library | undefined;
+
 /** Loads lz4-napi on first use: a command that compresses nothing does not pay for it. */
 export async function loadLz4(): Promise<Lz4Library> {
+  if (loaded !== undefined) return loaded;
   try {
-    return await import("lz4-napi");
+    const library: Lz4Library = await import("lz4-napi");
+    loaded = library;
+    return library;
   } catch (error) {
     throw compressionErrors.libraryMissing("lz4 needs the package lz4-napi, which does not load", {}, error);
   }

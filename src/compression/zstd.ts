@@ -72,11 +72,15 @@ export function builtInZstd(): ZstdLibrary | undefined {
   };
 }
 
+/** Looking a package up takes longer than decoding a small file, and every file asks for it. */
+let loaded: ZstdBindings | undefined;
+
 /** The package's zstd. */
 export function packagedZstd(): ZstdLibrary {
   let bindings: ZstdBindings;
   try {
-    bindings = createRequire(import.meta.url)("@mongodb-js/zstd/bindings") as ZstdBindings;
+    loaded ??= createRequire(import.meta.url)("@mongodb-js/zstd/bindings") as ZstdBindings;
+    bindings = loaded;
   } catch (error) {
     throw compressionErrors.libraryMissing(
       "zstd needs the package @mongodb-js/zstd 1.2.2, which does not load",

@@ -151,5 +151,12 @@ export type ValuesOf<Table extends OptionTable> = {
 
 /** The property of a key in `ValuesOf`. */
 export function propertyOf(key: string): string {
-  return key.replace(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
+  const known = properties.get(key);
+  if (known !== undefined) return known;
+  const property = key.replace(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
+  properties.set(key, property);
+  return property;
 }
+
+/** By key: there are as many as the tables have. */
+const properties = new Map<string, string>();

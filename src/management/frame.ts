@@ -130,8 +130,19 @@ export function createFrameReader(maxPayload: number): FrameReader {
 }
 
 /** Loaded when a message needs it: most do not, and the command line must start quickly. */
-const loadCompression = (): Promise<typeof Compression> => import("../compression/index.ts");
-const loadEncryption = (): Promise<typeof Encryption> => import("../encryption/index.ts");
+const loadCompression = onFirstUse<typeof Compression>(() => import("../compression/index.ts"));
+const loadEncryption = onFirstUse<typeof Encryption>(() => import("../encryption/index.ts"));
+
+/** Looks a module up once, because a daemon has many messages to open; a failure is not kept. */
+function onFirstUse<T>(load: () => Promise<T>): () => Promise<T> {
+  let loaded: T | undefined;
+  return async () => {
+    if (loaded !== undefined) return loaded;
+    const module = await load();
+    loaded = module;
+    return module;
+  };
+}
 
 const needKey = (masterKey: MasterKey | undefined): MasterKey => {
   if (masterKey === undefined)
