@@ -3,9 +3,9 @@
  * Fuzzes every parser that reads what somebody else wrote, one after the other, each in a process of its own at low
  * priority. What is found is made short and printed as base64 with its seed; the status is 1 then.
  *
- *   node scripts/fuzz.mjs                        a million inputs for each quick parser, fewer where one costs more
+ *   node scripts/fuzz.mjs                        a million inputs for each parser: hours
  *   --target NAME                                only this one; may be repeated
- *   --inputs N                                   so many for each, whatever one costs
+ *   --inputs N                                   so many for each
  *   --minutes M                                  at most so long for each
  *   --seed S                                     inputs of an earlier run; default: the time
  *   --jobs N                                     so many at a time; default 1
@@ -84,23 +84,35 @@ async function main() {
 }
 
 /** The tally of a target; a process that hung or died has a defect with the input that it was at. */
-async function runTarget({ name, cost }) {
-  const inputs = String(options.inputs ?? Math.ceil(million / cost));
+async function runTarget({ name, atOnce }) {
+  const inputs = String(options.inputs ?? million);
   const mark = join(scratch, name);
-  writeFileSync(mark, Buffer.alloc(8));
+  writeFileSync(mark, "");
   const args = ["--target", name, "--seed", options.seed, "--inputs", inputs, "--mark", mark];
   if (options.minutes !== undefined) args.push("--minutes", String(options.minutes));
   const { output, errors, ended } = await start(args, mark);
   const line = output.trim().split("\n").at(-1) ?? "";
   if (ended === "ended" && line.startsWith("{")) return JSON.parse(line);
-  const number = numberAt(mark);
+  const reached = Math.max(0, numberAt(mark));
+  const { number, text } = await culprit(name, { ended, errors, reached, atOnce }, mark);
   const shown = await start(["--target", name, "--seed", options.seed, "--show", String(number)]);
-  const defect = { signature: ended, number, input: shown.output.trim(), text: `the process ${ended} at this input\n${errors.slice(-2000)}` };
-  return { target: name, inputs: number, accepted: 0, refusals: {}, slowestMs: 0, slowestNumber: 0, peakMemory: 0, growth: 0, defects: [defect] };
+  const defect = { signature: ended, number, input: shown.output.trim(), text };
+  return { target: name, inputs: reached, accepted: 0, refusals: {}, slowestMs: 0, slowestNumber: 0, peakMemory: 0, growth: 0, defects: [defect] };
 }
 
+/** The input at which a process ended; where several were under way, they are run again one after the other. */
+async function culprit(name, { ended, errors, reached, atOnce }, mark) {
+  const told = (how, what) => `the process ${how} at this input\n${what.slice(-2000)}`;
+  if (atOnce === 1) return { number: reached, text: told(ended, errors) };
+  const alone = await start(["--target", name, "--seed", options.seed, "--from", String(reached), "--inputs", String(atOnce), "--at-once", "1", "--mark", mark], mark);
+  if (alone.ended !== "ended") return { number: Math.max(reached, numberAt(mark)), text: told(alone.ended, alone.errors) };
+  return { number: reached, text: `the process ${ended} at one of the ${atOnce} inputs from this one on, which were under way together; by itself none of them does that\n${errors.slice(-2000)}` };
+}
+
+/** The number of the input at work; -1 before the first one. */
 function numberAt(mark) {
-  return readFileSync(mark).readDoubleLE(0);
+  const bytes = readFileSync(mark);
+  return bytes.length < 8 ? -1 : bytes.readDoubleLE(0);
 }
 
 /** Runs the program of a target and watches that it goes on. */
@@ -122,7 +134,7 @@ function start(args, mark) {
     const watch = setInterval(() => {
       if (mark === undefined) return;
       const now = numberAt(mark);
-      hung = now === last && now > 0;
+      hung = now === last && now >= 0;
       last = now;
       if (hung) child.kill("SIGKILL");
     }, patience);

@@ -11,8 +11,10 @@ const { values } = parseArgs({
     seed: { type: "string" },
     from: { type: "string", default: "0" },
     inputs: { type: "string", default: "1000" },
+    /** Inputs under way at a time; default: as many as the target bears. */
+    "at-once": { type: "string" },
     minutes: { type: "string" },
-    /** Where the number of the input at work is kept. */
+    /** Where the number of the input at work is kept, or of the first of those at work. */
     mark: { type: "string" },
     /** Prints the input with this number instead of running it. */
     show: { type: "string" },
@@ -21,7 +23,7 @@ const { values } = parseArgs({
 });
 
 if (values.list) {
-  console.log(JSON.stringify(fuzzTargets.map(({ name, cost }) => ({ name, cost: cost ?? 1 }))));
+  console.log(JSON.stringify(fuzzTargets.map(({ name, atOnce }) => ({ name, atOnce: atOnce ?? 1 }))));
 } else {
   const target = fuzzTargets.find(({ name }) => name === values.target);
   if (target === undefined || values.seed === undefined) throw new Error(`there is no target ${values.target ?? ""}, or no seed`);
@@ -35,6 +37,7 @@ if (values.list) {
       seed: values.seed,
       from: Number(values.from),
       inputs: Number(values.inputs),
+      ...(values["at-once"] === undefined ? {} : { atOnce: Number(values["at-once"]) }),
       ...(values.minutes === undefined ? {} : { until: performance.now() + Number(values.minutes) * 60_000 }),
       onInput: (number) => {
         if (mark === undefined) return;

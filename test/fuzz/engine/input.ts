@@ -11,9 +11,15 @@ export interface NumberedInput {
 
 const wordsOf = new WeakMap<OpenTarget, readonly Buffer[]>();
 
+/** Of so many inputs one is made from the large ones. */
+const largeOnceIn = 64;
+
+/** How many inputs come first as they are. */
+export const wholeInputs = ({ corpus, large = [] }: OpenTarget): number => corpus.length + large.length;
+
 export function inputNumber(target: FuzzTarget, open: OpenTarget, seed: string, number: number): NumberedInput {
   const runSeed = `${seed}/${target.name}/${number}`;
-  const whole = open.corpus[number];
+  const whole = open.corpus[number] ?? open.large?.[number - open.corpus.length];
   // The corpus itself comes first: a target that refuses it tests nothing.
   if (whole !== undefined) return { bytes: whole, seed: runSeed };
   const random = createRandom(runSeed);
@@ -23,7 +29,8 @@ export function inputNumber(target: FuzzTarget, open: OpenTarget, seed: string, 
     wordsOf.set(open, words);
   }
   const generated = open.generate !== undefined && random.once(3) ? open.generate(random) : undefined;
-  const base = generated ?? open.corpus[random.below(open.corpus.length)] ?? Buffer.alloc(0);
+  const list = open.large !== undefined && random.once(largeOnceIn) ? open.large : open.corpus;
+  const base = generated ?? list[random.below(list.length)] ?? Buffer.alloc(0);
   let bytes = generated !== undefined && random.once(2) ? generated : mutate(base, open.corpus, words, random);
   if (open.repair !== undefined && !random.once(4)) bytes = open.repair(bytes, random);
   return { bytes: Buffer.from(bytes), seed: runSeed };

@@ -1,6 +1,7 @@
 /** Runs numbered inputs of one target and adds up. */
-import { inputNumber } from "./input.ts";
-import { judge, type Defect } from "./judge.ts";
+import { collectYoung } from "../../../src/common/index.ts";
+import { inputNumber, wholeInputs } from "./input.ts";
+import { judge, judgeTogether, type Defect } from "./judge.ts";
 import { minimise } from "./minimise.ts";
 import type { FuzzTarget, OpenTarget } from "./target.ts";
 
@@ -35,11 +36,17 @@ export interface RunOptions {
   readonly until?: number;
   /** Milliseconds of processor time that an input may take; Infinity where times mean nothing. */
   readonly patienceMs?: number;
-  /** Told before each input, so that one that never ends can be named. */
+  /** Inputs under way at a time. Default: as many as the target bears. */
+  readonly atOnce?: number;
+  /** Told before each input, or the first of those that are under way together, so that one that never ends can be named. */
   readonly onInput?: (number: number) => void;
 }
 
 const mostDefects = 5;
+/** Inputs after which memory is looked at. */
+const inputsBetweenLooks = 1024;
+/** Groups of inputs under way together after which buffers are collected. */
+const groupsBetweenCollections = 4;
 const allowedGrowth = 48 * 1024 * 1024;
 const minimising = { attempts: 4000, untilMs: 20_000 };
 
@@ -64,28 +71,39 @@ export async function runInputs(target: FuzzTarget, open: OpenTarget, options: R
   let peakMemory = 0;
   let before: number | undefined;
   let done = 0;
-  const settled = Math.max(open.corpus.length, Math.floor(options.inputs / 10));
-  for (let number = options.from; done < options.inputs; number += 1) {
+  let looked = 0;
+  const atOnce = options.atOnce ?? target.atOnce ?? 1;
+  const settled = Math.max(wholeInputs(open), Math.floor(options.inputs / 10));
+  for (let from = options.from; done < options.inputs && defects.length < mostDefects; from += atOnce) {
     if (options.until !== undefined && performance.now() > options.until) break;
-    options.onInput?.(number);
-    const { bytes, seed } = inputNumber(target, open, options.seed, number);
-    const { refusal, defect, elapsedMs } = await judge(target, open, bytes, seed, options.patienceMs);
-    done += 1;
-    if (elapsedMs > slowestMs) [slowestMs, slowestNumber] = [elapsedMs, number];
-    if (done % 1024 === 0) {
+    options.onInput?.(from);
+    const count = Math.min(atOnce, options.inputs - done);
+    const inputs = Array.from({ length: count }, (_, index) => inputNumber(target, open, options.seed, from + index));
+    const judgements = await judgeTogether(target, open, inputs, options.patienceMs);
+    const settles = done < settled && done + count >= settled;
+    done += count;
+    if (target.leavesBuffers === true && (from / atOnce) % groupsBetweenCollections === 0) collectYoung();
+    for (const [index, { refusal, defect, elapsedMs }] of judgements.entries()) {
+      const input = inputs[index];
+      if (elapsedMs > slowestMs) [slowestMs, slowestNumber] = [elapsedMs, from + index];
+      if (defect === undefined) {
+        if (refusal === undefined) accepted += 1;
+        else refusals.set(refusal, (refusals.get(refusal) ?? 0) + 1);
+        continue;
+      }
+      if (input === undefined || defects.length >= mostDefects || defects.some(({ signature }) => signature === defect.signature)) continue;
+      const { bytes, seed } = input;
+      const fails = async (candidate: Buffer): Promise<boolean> =>
+        (await judge(target, open, candidate, seed, options.patienceMs)).defect?.signature === defect.signature;
+      defects.push({ ...defect, number: from + index, seed, input: await minimise(bytes, fails, minimising) });
+    }
+    if (done - looked >= inputsBetweenLooks) {
+      looked = done;
       peakMemory = Math.max(peakMemory, process.memoryUsage.rss());
       // Otherwise timers and signals wait for the end of a million synchronous calls.
       await new Promise((resolve) => setImmediate(resolve));
     }
-    if (done === settled) before = await heldMemory();
-    if (defect !== undefined) {
-      if (defects.some(({ signature }) => signature === defect.signature)) continue;
-      const fails = async (candidate: Buffer): Promise<boolean> =>
-        (await judge(target, open, candidate, seed, options.patienceMs)).defect?.signature === defect.signature;
-      defects.push({ ...defect, number, seed, input: await minimise(bytes, fails, minimising) });
-      if (defects.length >= mostDefects) break;
-    } else if (refusal === undefined) accepted += 1;
-    else refusals.set(refusal, (refusals.get(refusal) ?? 0) + 1);
+    if (settles) before = await heldMemory();
   }
   peakMemory = Math.max(peakMemory, process.memoryUsage.rss());
   const after = before === undefined ? undefined : await heldMemory();

@@ -9,6 +9,8 @@ export type Verdict = string | undefined;
 export interface OpenTarget {
   /** Inputs that our writers, pgmoneta or PostgreSQL made; all others are made from them. */
   readonly corpus: readonly Buffer[];
+  /** More of them that take much longer than the rest: few inputs are made from these. */
+  readonly large?: readonly Buffer[];
   /** Words of the format that chance would take long to spell. */
   readonly words?: readonly (string | Buffer)[];
   /** Makes an input from the grammar of the format. */
@@ -25,8 +27,12 @@ export interface OpenTarget {
 
 export interface FuzzTarget {
   readonly name: string;
-  /** What a short run leaves out of a thousand inputs: 0 for what is quick, more for what starts processes or threads. */
+  /** A short run has so many times fewer inputs: 1 for what is quick, more for what starts processes or threads. */
   readonly cost?: number;
+  /** Inputs that may be under way at a time, for what waits for threads or disks and shares nothing. Default 1. */
+  readonly atOnce?: number;
+  /** Each input leaves large buffers: collected while they are young they cost a fraction of what a full collection takes. */
+  readonly leavesBuffers?: boolean;
   /** Largest single allocation for an input, in bytes, beyond sixteen times its length. Default 1 MiB. */
   readonly allocation?: number;
   open(): Promise<OpenTarget> | OpenTarget;

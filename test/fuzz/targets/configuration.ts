@@ -1,6 +1,5 @@
 /** What operators write: configuration, users, pass files, the command line, positions to recover to. */
 import { writeFileSync } from "node:fs";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseCommandLine } from "../../../src/cli/program.ts";
 import { compileMain, mainOptionsOf, serverOptionsOf } from "../../../src/config/compile-main.ts";
@@ -13,40 +12,28 @@ import { parsePosition } from "../../../src/restore/index.ts";
 import { formatInstant, instantOf, parseTargetTime } from "../../../src/restore/target-time.ts";
 import { decryptUsers, openUsersFile, userNames } from "../../../src/vault/index.ts";
 import { mustEqual, mustHold, type FuzzTarget } from "../engine/target.ts";
+import { configurationCorpus, configurationOf, deliveredFile } from "./configuration-samples.ts";
 import { createMasterKeySample } from "./keys.ts";
 import { openScratch } from "./scratch.ts";
 
 const context = { file: "/etc/pgmoneta/pgmoneta.conf", environment: { HOME: "/home/moneta", X: "x" }, homeDirectory: "/home/moneta", userId: 1000, tolerateRefused: false };
-const small = `[pgmoneta]
-host = *
-base_dir = /srv/backup # here
-compression = zstd
-retention = 7, 4, 12, 5
-log_line_prefix = '%Y-%m-%d # %H'
-unix_socket_dir = /tmp/
-
-[primary]
-host=localhost
-port = 5432
-user = "repl"
-wal_slot = moneta
-`;
 
 export const configurationTarget: FuzzTarget = {
   name: "configuration",
   open: () => ({
-    corpus: [Buffer.from(small), readFileSync(join(import.meta.dirname, "../../../etc/pgmoneta.conf"))],
-    words: ["[primary]\n", "[pgmoneta]\n", "retention = ", "compression_level = ", "1TB", "10m", "$HOME", "${X}", "workers = ", "'", "\"", " # ", "encryption = aes256\n"],
+    corpus: configurationCorpus,
+    large: [deliveredFile],
+    generate: configurationOf,
+    words: ["[primary]\n", "[pgmoneta]\n", "retention = ", "compression_level = ", "1TB", "10m", "$HOME", "${X}", "workers = ", "'", "\"", " # ", "encryption = aes256\n", "x".repeat(201)],
     run(input) {
       const text = input.toString("utf8");
-      const document = parseIni("file", text);
+      const { document, main, servers, problems } = compileMain(text, context);
       mustHold(document.lines.length >= 1, "there is at least one line");
       for (const entry of document.sections.flatMap(({ entries }) => entries)) {
         const written = (document.lines[entry.line - 1] ?? "").slice(entry.from, entry.to);
         mustEqual(entry.quote === undefined ? written : written.slice(1, -1), entry.value, "a value lies where its position says");
       }
       parseIni("file", text, { sectionsMatter: false });
-      const { main, servers, problems } = compileMain(text, context);
       if (main === undefined) return "no main section";
       mainOptionsOf(main);
       servers.map(serverOptionsOf);

@@ -111,6 +111,7 @@ function readFrame(pieces: readonly Buffer[]): { frame: Frame | undefined; surpl
 export const managementFrameTarget: FuzzTarget = {
   name: "management-frame",
   cost: 4,
+  atOnce: 8,
   // Room for all that is allowed is set aside by the decoder of bzip2.
   allocation: 4 * limit,
   async open() {

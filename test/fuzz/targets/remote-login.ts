@@ -39,6 +39,9 @@ function peerThatSays(input: Buffer, random: Random): { readonly socket: Socket;
   return { socket: socket as unknown as Socket, written: () => written };
 }
 
+/** Whether a daemon that says this begins with its answer to a request for TLS. */
+const answersTls = (input: Buffer): boolean => ["N", "S"].includes(input.toString("latin1", 0, 1));
+
 /** True when the login succeeded; a refusal is thrown on. */
 async function attempt(login: Promise<unknown>, socket: Socket): Promise<boolean> {
   try {
@@ -83,7 +86,9 @@ export const remoteLoginTarget: FuzzTarget = {
         // A daemon may ask for ten million rounds; that takes its time and is bounded elsewhere.
         if (/i=[0-9]{5}/.test(input.toString("latin1"))) return undefined;
         const daemon = peerThatSays(input, random);
-        const address = { host: "h", port: 1, user: "alice", password: "pencil", tls: { mode: random.once(2) ? ("disable" as const) : ("prefer" as const) } };
+        // A client that asks for TLS hears yes or no first, the other one never does; once in a while it is the wrong one.
+        const mode = answersTls(input) === random.once(8) ? ("disable" as const) : ("prefer" as const);
+        const address = { host: "h", port: 1, user: "alice", password: "pencil", tls: { mode } };
         const believed = await attempt(logInTo(daemon.socket, address), daemon.socket);
         mustHold(!believed, "only a daemon that knows the password is believed");
         // As far as a proof on one of the sides: what comes later depends on a password.

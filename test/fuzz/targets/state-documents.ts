@@ -27,7 +27,7 @@ import { markerName, readMarker } from "../../../src/restore/unfinished-marker.t
 import { openLocalStorage, type Storage } from "../../../src/storage/index.ts";
 import { createHash } from "node:crypto";
 import { mustEqual, mustHold, type FuzzTarget, type Verdict } from "../engine/target.ts";
-import { openScratch } from "./scratch.ts";
+import { openScratchSet } from "./scratch.ts";
 
 const now = Date.UTC(2026, 10, 20);
 const layout = serverLayout("primary");
@@ -240,10 +240,12 @@ function repairLines(input: Buffer): Buffer {
 export const stateDocumentsTarget: FuzzTarget = {
   name: "state-documents",
   cost: 8,
+  atOnce: 8,
   open() {
-    const scratch = openScratch();
-    const storage = openLocalStorage(scratch.path);
-    for (const { path } of kinds) mkdirSync(dirname(join(scratch.path, path)), { recursive: true });
+    const scratches = openScratchSet((scratch) => {
+      for (const { path } of kinds) mkdirSync(dirname(join(scratch, path)), { recursive: true });
+      return { scratch, storage: openLocalStorage(scratch) };
+    });
     return {
       corpus: kinds.map(({ sample }) => Buffer.from(sample)),
       words: ["8640000000000001", "-0", "null", "\"timeline\":0", "\"0/0\"", "\"from\":\"FFFFFFFF/FFFFFFFF\"", "\"version\":2", "\"__proto__\":", "\"+275760-09-13T00:00:00.001Z\""],
@@ -252,11 +254,13 @@ export const stateDocumentsTarget: FuzzTarget = {
         const text = input.toString("utf8");
         const known = kinds.find(({ mark }) => text.includes(mark));
         const kind = known === undefined || random.once(16) ? random.pick(kinds) : known;
-        writeFileSync(join(scratch.path, kind.path), input);
-        return kind.read(storage, scratch.path, text);
+        return scratches.use(({ scratch, storage }) => {
+          writeFileSync(join(scratch, kind.path), input);
+          return kind.read(storage, scratch, text);
+        });
       },
       close: () => {
-        scratch.remove();
+        scratches.remove();
       },
     };
   },

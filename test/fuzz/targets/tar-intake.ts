@@ -3,8 +3,9 @@ import { lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openArchiveHouse } from "../../unit/backup/archive-house.ts";
 import { cut } from "../engine/mutate.ts";
+import type { Random } from "../engine/random.ts";
 import { mustEqual, mustHold, type FuzzTarget } from "../engine/target.ts";
-import { openScratch } from "./scratch.ts";
+import { openScratchSet } from "./scratch.ts";
 import { archiveOf, repairChecksums, tarCorpus } from "./tar.ts";
 
 /** What an archive may make: files and directories, and links to tablespaces of the backup. */
@@ -18,45 +19,49 @@ function checkTree(directory: Buffer): void {
   }
 }
 
+/** Stores the archive in a repository of its own below `scratch`, where nothing else is. */
+async function takeIn(scratch: string, input: Buffer, random: Random): Promise<undefined> {
+  const around = join(scratch, "around");
+  mkdirSync(around);
+  try {
+    const house = await openArchiveHouse({ outside: around, tablespaces: random.once(2) ? [{ oid: 16384, location: "/srv/space", name: "space" }] : [] });
+    let committed = false;
+    try {
+      const reader = house.reader(random.once(4) && random.once(2) ? 16384 : undefined);
+      for (const piece of cut(input, random)) reader.write(piece);
+      reader.finish();
+      await house.store.settled();
+      await house.commit();
+      committed = true;
+    } finally {
+      if (!committed) await house.close();
+      mustEqual(readdirSync(scratch), ["around"], "nothing is made beside the repository");
+      mustEqual(readdirSync(around).filter((name) => name !== "repository"), [], "nor outside of it");
+      const made = readdirSync(join(around, "repository"));
+      mustEqual(made, committed ? ["b"] : [], "a backup that was given up leaves nothing");
+      if (committed) checkTree(Buffer.from(join(around, "repository", "b")));
+    }
+  } finally {
+    rmSync(around, { recursive: true, force: true });
+  }
+  return undefined;
+}
+
 export const tarIntakeTarget: FuzzTarget = {
   name: "tar-intake",
   cost: 128,
   allocation: 24 * 1024 * 1024,
+  atOnce: 8,
   open() {
-    const scratch = openScratch();
-    const around = join(scratch.path, "around");
+    const scratches = openScratchSet((path) => path);
     return {
       corpus: tarCorpus.filter((archive) => !archive.includes("pg_tblspc")),
       words: ["ustar\x0000", "../", "pg_tblspc/16384", "/tmp/evil"],
       generate: archiveOf,
       repair: repairChecksums,
-      async run(input, random) {
-        mkdirSync(around);
-        try {
-          const house = await openArchiveHouse({ outside: around, tablespaces: random.once(2) ? [{ oid: 16384, location: "/srv/space", name: "space" }] : [] });
-          let committed = false;
-          try {
-            const reader = house.reader(random.once(4) && random.once(2) ? 16384 : undefined);
-            for (const piece of cut(input, random)) reader.write(piece);
-            reader.finish();
-            await house.store.settled();
-            await house.commit();
-            committed = true;
-          } finally {
-            if (!committed) await house.close();
-            mustEqual(readdirSync(scratch.path), ["around"], "nothing is made beside the repository");
-            mustEqual(readdirSync(around).filter((name) => name !== "repository"), [], "nor outside of it");
-            const made = readdirSync(join(around, "repository"));
-            mustEqual(made, committed ? ["b"] : [], "a backup that was given up leaves nothing");
-            if (committed) checkTree(Buffer.from(join(around, "repository", "b")));
-          }
-        } finally {
-          rmSync(around, { recursive: true, force: true });
-        }
-        return undefined;
-      },
+      run: async (input, random) => scratches.use((scratch) => takeIn(scratch, input, random)),
       close: () => {
-        scratch.remove();
+        scratches.remove();
       },
     };
   },
