@@ -53,6 +53,8 @@ export interface Compressor {
   readonly method: CompressionMethod;
   /** Largest plain chunk that `compress` is given, in bytes. */
   readonly chunkSize: number;
+  /** Bytes that its threads and its library take, beside the chunks and frames in hand; what the others take does not count. */
+  readonly ownMemory?: number;
   /**
    * One complete frame with these plain bytes (none: the same bytes, not a copy). The input must not change
    * until the promise settles.

@@ -5,13 +5,9 @@ import type { Lz4Answer, Lz4Request } from "./lz4-pool.ts";
 import { loadLz4 } from "./lz4.ts";
 import { answerRequests } from "./thread-pool.ts";
 
-/** Frames that may lie about as garbage. */
-const FRAMES_BEFORE_COLLECTION = 4;
-
 // Awaited within the handler, so that a missing library is the answer to a request and not a dead thread.
 const loading = loadLz4();
 loading.catch(() => undefined);
-let frames = 0;
 
 answerRequests<Lz4Request, Lz4Answer>(async ({ plain, length, frame }) => {
   const library = await loading;
@@ -24,7 +20,7 @@ answerRequests<Lz4Request, Lz4Answer>(async ({ plain, length, frame }) => {
   const roomy = packed.length <= frame.byteLength ? frame : (Buffer.allocUnsafeSlow(packed.length).buffer);
   new Uint8Array(roomy).set(packed);
   const message = { plain, frame: roomy, length: packed.length };
-  frames += 1;
-  if (frames % FRAMES_BEFORE_COLLECTION === 0) collectYoung();
+  // The library's allocator gives the same room again, still in the cache.
+  collectYoung();
   return { message, transfer: [plain, roomy] };
 });

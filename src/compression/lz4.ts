@@ -33,11 +33,15 @@ export async function loadLz4(): Promise<Lz4Library> {
 /** Less than this is compressed on the libuv pool: the way to a worker thread would cost more than the work. */
 const SMALL = 64 * 1024;
 
+/** Two threads with an interpreter each, and what the library's allocator keeps for both (measured: 30 to 40 MB). */
+const OWN_MEMORY = 32 * 1024 * 1024;
+
 /** LZ4 frames. Closing gives the pool back. */
 export function createLz4Compressor(library: Lz4Library, pool: Lz4Pool): Compressor {
   return {
     method: "lz4",
     chunkSize: chunkSizeOf("lz4"),
+    ownMemory: OWN_MEMORY,
     async compress(plain) {
       if (plain.length >= SMALL) return pool.compress(plain);
       try {

@@ -64,6 +64,11 @@ const FILE_CHARGE = 128 * 1024;
 /** Bytes of stored frames that may lie about before their memory is asked for. */
 const MOST_GARBAGE = 4 * 1024 * 1024;
 
+/** What is left for data in flight; a small bound is not used up by the compressor alone. */
+function memoryForChunks(memoryBytes: number, { ownMemory = 0 }: Compressor): number {
+  return Math.max(memoryBytes / 2, memoryBytes - ownMemory);
+}
+
 /**
  * @throws COMPRESSION_LIBRARY_MISSING, COMPRESSION_SELF_TEST_FAILED, COMPRESSION_LEVEL_INVALID,
  * ENCRYPTION_KEY_UNKNOWN
@@ -75,7 +80,7 @@ export async function createPipeline(options: PipelineOptions): Promise<Pipeline
     throw encryptionErrors.keyUnknown("encryption is asked for without a data key");
   const compressor: Compressor = await openCompressor(spec.compression, spec.level);
   const weight = 1 + (spec.compression === "none" ? 0 : 1) + (mode === "none" ? 0 : 1);
-  const budget = createMemoryBudget(options.memoryBytes, compressor.chunkSize);
+  const budget = createMemoryBudget(memoryForChunks(options.memoryBytes, compressor), compressor.chunkSize);
   const queue = createCompressQueue(options.concurrency);
   const clock = createStageClock();
   const thread = options.thread === true ? createMeasureThread((milliseconds) => clock.add("hash", milliseconds)) : undefined;

@@ -18,9 +18,14 @@ export const memoryLine: Line = {
   run: async (context) => {
     const verdicts: Verdict[] = [];
     const notes: string[] = [];
-    for (const [what, of] of [["standard cluster", context.standard], ["many relations", context.manyRelations]] as const) {
+    const measured = [
+      ["standard cluster", context.standard, "zstd"],
+      ["standard cluster, lz4", context.standard, "lz4"],
+      ["many relations", context.manyRelations, "zstd"],
+    ] as const;
+    for (const [what, of, compression] of measured) {
       await withReleases(async (atEnd) => {
-        const settings = { compression: "zstd", encryption: "aes-256-gcm", workers: 2 };
+        const settings = { compression, encryption: "aes-256-gcm", workers: 2 };
         const contender = await monetaBackup(context, await of(), atEnd, "Moneta", settings);
         const contests = await context.compare([contender], { runs: 1 });
         const [contest] = contests;

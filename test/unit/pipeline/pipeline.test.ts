@@ -154,6 +154,29 @@ describe("many files at one time", () => {
 });
 
 describe("back-pressure", () => {
+  test("comes earlier where the compressor's own threads take a share of the memory", async () => {
+    const plain = sampleBytes(32 * MEGABYTE, "noise");
+    const taken = async (compression: "lz4" | "zstd"): Promise<number> => {
+      let release: () => void = () => undefined;
+      const gate = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const pipeline = await open({ compression, encryption: "none" }, 48 * MEGABYTE);
+      const file = pipeline.openFile(memorySink(() => gate));
+      let accepted = 0;
+      for (let pressure: unknown; pressure === undefined && accepted < plain.length; accepted += MEGABYTE) {
+        pressure = file.write(plain.subarray(accepted, accepted + MEGABYTE));
+      }
+      release();
+      expect((await file.finish()).plainSize).toBe(accepted);
+      await pipeline.close();
+      return accepted / MEGABYTE;
+    };
+    // Each chunk counts twice, for its frame as well.
+    expect(await taken("zstd")).toBeGreaterThanOrEqual(24);
+    expect(await taken("lz4")).toBeLessThanOrEqual(14);
+  });
+
   test("comes when memory is full, and goes when the sink has taken what it had to", async () => {
     let release: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => {
