@@ -13,3 +13,5 @@ export { openChunkReader } from "./chunk-reader.ts";
 export type { ChunkReader } from "./chunk-reader.ts";
 export { readStoredFile, requireSize } from "./read-stored-file.ts";
 export * from "./file-checker.ts";
+export { checkPlainFile } from "./plain-checker.ts";
+export type { PlainFileFacts } from "./plain-checker.ts";

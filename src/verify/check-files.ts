@@ -13,6 +13,7 @@ import {
   type IndexedFile,
 } from "../repository/index.ts";
 import { createPageVerifier, type PageReport, type PageVerifierOptions } from "../postgres/index.ts";
+import { createCheckThreads, type CheckThreads } from "./check-thread.ts";
 import { pathSeenFrom, type WalkContents } from "./contents.ts";
 import { judge, type Finding, type Findings } from "./finding.ts";
 import { paced, type Pace } from "./pace.ts";
@@ -23,9 +24,11 @@ export interface FilesCheck {
   readonly contents: WalkContents;
   readonly clock: Clock;
   readonly workers: number;
+  /** Plain bytes of all files. */
+  readonly bytes: number;
   readonly pace: Pace | undefined;
-  /** How pages are to be looked at; undefined when the cluster had no checksums. */
-  readonly pages: Omit<PageVerifierOptions, "path"> | undefined;
+  /** How the pages of the cluster are looked at; undefined when they have no checksums. */
+  readonly pages: Omit<PageVerifierOptions, "path" | "startLsn"> | undefined;
   readonly proven: ReadonlySet<string>;
   readonly resume: VerifyState | undefined;
   readonly findings: Findings;
@@ -33,8 +36,8 @@ export interface FilesCheck {
   /** Called with the plain bytes of each file that is dealt with. */
   readonly done: (bytes: number) => void;
   readonly onFile: (file: VerifiedFile) => void;
-  /** Called with states that are true: everything before them is dealt with. */
-  readonly reached: (state: VerifyState) => Promise<void>;
+  /** Called with states that are true: everything before them is dealt with. Undefined when nobody will go on there. */
+  readonly reached: ((state: VerifyState) => Promise<void>) | undefined;
 }
 
 export interface CheckedFiles {
@@ -43,12 +46,21 @@ export interface CheckedFiles {
   readonly skipped: number;
 }
 
+/** What reads and measures. */
+interface Checkers {
+  readonly checker: FileChecker;
+  /** Undefined for a backup for which they are not worth their start. */
+  readonly threads: CheckThreads | undefined;
+}
+
 /** Checks all of them. Throws what says nothing about a file: a missing key, the end of the job. */
 export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
-  const { source, findings, resume, signal } = check;
+  const { source, findings, resume, signal, reached } = check;
   const permits = Math.max(1, check.workers) * 4;
   const tasks = createWeightedTasks(permits, signal);
   const checker = createFileChecker({ threads: Math.max(1, check.workers) });
+  const threads = areWorthThreads(check) ? createCheckThreads(Math.max(1, check.workers), source.storage.root) : undefined;
+  tasks.signal.addEventListener("abort", () => void threads?.close(), { once: true });
   const sums = { files: resume?.files ?? 0, bytes: resume?.bytes ?? 0, skipped: 0 };
   let told = { at: check.clock.monotonic(), cost: 0 };
   let number = 0;
@@ -56,12 +68,12 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
   /** Nothing may be under way: a state is that everything before it is done. What could not be read is not. */
   const tell = async (): Promise<void> => {
     told = { at: check.clock.monotonic(), cost: 0 };
-    if (findings.unreadCount > 0) return;
+    if (findings.unreadCount > 0 || reached === undefined) return;
     const { files, bytes } = sums;
-    await check.reached({ entries: number, files, bytes, findings: [...findings.list], findingCount: findings.count, harmful: findings.harmful });
+    await reached({ entries: number, files, bytes, findings: [...findings.list], findingCount: findings.count, harmful: findings.harmful });
   };
   const isDue = (): boolean =>
-    check.pace === undefined ? told.cost >= statesEvery : check.clock.monotonic() - told.at >= statesEveryMs;
+    reached !== undefined && (check.pace === undefined ? told.cost >= statesEvery : check.clock.monotonic() - told.at >= statesEveryMs);
 
   /** The proof of another backup is of its file: it says nothing of one that has taken the place of a further name of it. */
   const isProven = async (file: IndexedFile, { server, info, storage }: BackupSource): Promise<boolean> => {
@@ -88,10 +100,12 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
       tasks.check();
       await tell();
     }
-    const weight = Math.min(permits / 2, Math.max(1, file.chunks.length));
-    told.cost += file.storedSize + fileCost;
+    // A thread holds one small buffer, however many chunks a file has.
+    const weight = threads === undefined ? Math.min(permits / 2, Math.max(1, file.chunks.length)) : 1;
     await tasks.start(weight, async () => {
-      await checkFile(check, { ...member, signal: tasks.signal }, checker, file, weight);
+      await checkFile(check, { ...member, signal: tasks.signal }, { checker, threads }, file, weight);
+      // Only now: whoever waited for a large file from its beginning on would leave the other threads without work.
+      told.cost += file.storedSize + fileCost;
       sums.files += 1;
       sums.bytes += file.size;
       check.done(file.size);
@@ -106,10 +120,19 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
       }),
     );
   } finally {
-    await checker.close();
+    await Promise.all([checker.close(), threads?.close()]);
   }
   await tell();
   return sums;
+}
+
+/** A smaller backup is read before threads have started. */
+const worthThreads = 16 * 1024 * 1024;
+
+/** A limit for the reading is kept where all of it passes. */
+function areWorthThreads({ bytes, pace, source: { storage, info } }: FilesCheck): boolean {
+  const asItWas = info.own !== undefined && info.compression === "none" && info.encryption === "none";
+  return asItWas && pace === undefined && storage.threads && bytes >= worthThreads;
 }
 
 const hashOf = ({ own }: BackupInfo): HashAlgorithm => own?.hash ?? "sha512";
@@ -120,13 +143,13 @@ const fileCost = 64 * 1024;
 /** Where the reading has a limit there is time for it. */
 const statesEveryMs = 2000;
 
-async function checkFile(check: FilesCheck, member: BackupSource, checker: FileChecker, file: IndexedFile, weight: number): Promise<void> {
+async function checkFile(check: FilesCheck, member: BackupSource, checkers: Checkers, file: IndexedFile, weight: number): Promise<void> {
   const { findings } = check;
   const { storage, server, info } = member;
   const { path, format } = storedFileFacts(server, info, file);
   const stored = pathSeenFrom(check.source, member, file.path + file.suffix);
   try {
-    const report = file.location === undefined ? await readIndexed(check, member, checker, file, weight) : await readPlainly(check, member, file);
+    const report = file.location === undefined ? await readIndexed(check, member, checkers, file, weight) : await readPlainly(check, member, file);
     if (report !== undefined && report.badCount > 0) findings.add(pagesFinding(stored, file.digest, report));
     else check.onFile({ path: pathSeenFrom(check.source, member, file.path), digest: file.digest });
   } catch (error) {
@@ -148,40 +171,38 @@ async function checkFile(check: FilesCheck, member: BackupSource, checker: FileC
   }
 }
 
+/**
+ * How the pages of a file are looked at; undefined when they are not. A backup of ours was looked at page for page as it came, in
+ * the same way (`backup/page-check`). Where all of them were good then, a file that still has its digest has the same pages: a
+ * second look could find nothing.
+ */
+function pagesOf({ pages }: FilesCheck, { info }: BackupSource, file: IndexedFile): PageVerifierOptions | undefined {
+  if (pages === undefined || info.own?.pageChecksums === "good") return undefined;
+  return { ...pages, startLsn: info.startLsn, path: pathInCluster(file.path) };
+}
+
 /** A file whose chunks are known. */
-async function readIndexed(
-  { pace, pages, signal }: FilesCheck,
-  { storage, server, info, keys: ring, signal: own }: BackupSource,
-  checker: FileChecker,
-  file: IndexedFile,
-  weight: number,
-): Promise<PageReport | undefined> {
+async function readIndexed(check: FilesCheck, member: BackupSource, { checker, threads }: Checkers, file: IndexedFile, weight: number): Promise<PageReport | undefined> {
+  const { storage, server, info, keys: ring, signal: own } = member;
   const { path, format, expected } = storedFileFacts(server, info, file);
+  const { chunks, headerSize } = file;
+  const facts = { chunks, headerSize, hash: hashOf(info), expected, pages: pagesOf(check, member, file) };
+  if (threads !== undefined && format.compression === "none" && !format.encrypted) return threads.check({ ...facts, path });
   const keys = format.encrypted ? await ring() : undefined;
-  const reader = paced(await storage.openFile(path), pace);
+  const reader = paced(await storage.openFile(path), check.pace);
   try {
-    return await checker.check({
-      source: reader,
-      format,
-      keys,
-      chunks: file.chunks,
-      headerSize: file.headerSize,
-      hash: hashOf(info),
-      expected,
-      pages: pages === undefined ? undefined : { ...pages, path: pathInCluster(file.path) },
-      concurrency: weight,
-      signal: own ?? signal,
-    });
+    return await checker.check({ ...facts, source: reader, format, keys, concurrency: weight, signal: own ?? check.signal });
   } finally {
     await reader.close();
   }
 }
 
 /** A file that pgmoneta wrote: one piece after the other, as a restore reads it. */
-async function readPlainly({ pace, pages }: FilesCheck, member: BackupSource, file: IndexedFile): Promise<PageReport | undefined> {
+async function readPlainly(check: FilesCheck, member: BackupSource, file: IndexedFile): Promise<PageReport | undefined> {
   const { storage } = member;
-  const slow = { ...storage, openFile: async (path: string) => paced(await storage.openFile(path), pace) };
-  const verifier = pages === undefined ? null : createPageVerifier({ ...pages, startLsn: member.info.startLsn, path: pathInCluster(file.path) });
+  const slow = { ...storage, openFile: async (path: string) => paced(await storage.openFile(path), check.pace) };
+  const pages = pagesOf(check, member, file);
+  const verifier = pages === undefined ? null : createPageVerifier(pages);
   await readBackupFile({ ...member, storage: slow }, file, 1, async (piece) => verifier?.update(piece));
   return verifier?.finish();
 }

@@ -70,6 +70,7 @@ export async function verify(options: VerifyOptions, deps: VerifyDependencies): 
       contents,
       clock,
       workers: options.workers,
+      bytes: found.bytes,
       pace,
       pages: pagesOf(info, control),
       proven: options.proven ?? new Set(),
@@ -78,7 +79,7 @@ export async function verify(options: VerifyOptions, deps: VerifyDependencies): 
       signal,
       done,
       onFile: (file) => deps.onFile?.(file),
-      reached: async (state) => deps.checkpoint?.(state),
+      reached: deps.checkpoint,
     });
     if (info.own === undefined) await checkForeignLists(source, findings);
     else await findSurplus(storage, server, info.label, found, findings);
@@ -208,11 +209,11 @@ async function controlOf(source: BackupSource, controlFile: IndexedFile | undefi
 }
 
 /** How the pages of this cluster are looked at; undefined when they have no checksums. */
-function pagesOf({ own, startLsn }: BackupInfo, control: ControlFile | undefined): Omit<PageVerifierOptions, "path"> | undefined {
+function pagesOf({ own }: BackupInfo, control: ControlFile | undefined): Omit<PageVerifierOptions, "path" | "startLsn"> | undefined {
   if (control === undefined) return undefined;
   const { blockSize, dataChecksumVersion, relationSegmentBlocks } = control;
   const none = own === undefined ? dataChecksumVersion === 0 : own.pageChecksums === "off";
-  return none ? undefined : { startLsn, blockSize, relationSegmentBlocks };
+  return none ? undefined : { blockSize, relationSegmentBlocks };
 }
 
 /** What a restore refuses because the parts of the backup contradict one another. */

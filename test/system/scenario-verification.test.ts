@@ -114,5 +114,21 @@ describe("verification by itself", () => {
     expect((await serverStatus(daemon, "primary")).Problems).toMatchObject([{ Code: "VERIFY_FOUND_DAMAGE" }]);
   });
 
+  it("reads what is stored as it was in threads of the built program, and names what is wrong with it", async () => {
+    await daemon.stop();
+    configure("");
+    writeFileSync(daemon.configFile, readFileSync(daemon.configFile, "utf8").replace(/^compression = zstd$/m, "compression = none"));
+    await daemon.start();
+    await daemon.waitUntilStreaming("primary");
+    label = String((await ask(daemon, "backup", "primary"))["Backup"]);
+    expect((await daemon.cli(["verify", "primary", label])).status).toBe(0);
+    const [missing, changed] = ["data/PG_VERSION", "data/global/pg_filenode.map"] as const;
+    rmSync(backupFile(missing));
+    writeFileSync(backupFile(changed), "x", { flag: "r+" });
+    const { status, json } = await daemon.cli(["verify", "primary", label], { format: "raw" });
+    const failed = (json?.Response["Files"] as { readonly Failed: readonly Record<string, unknown>[] }).Failed;
+    expect([status, failed.map(({ FileName, Kind }) => `${String(FileName)} ${String(Kind)}`).sort()]).toEqual([85, ["PG_VERSION missing", "global/pg_filenode.map changed"]]);
+  });
+
   const verifiedStateOf = () => (existsSync(join(daemon.baseDir, "primary/verified.json")) ? verifiedFile().unfinished : null);
 });

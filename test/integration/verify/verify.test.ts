@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { messageOf } from "../../../src/common/index.ts";
 import { rootHistory, segmentsOfRange } from "../../../src/postgres/index.ts";
-import { serverLayout, type BackupInfo } from "../../../src/repository/index.ts";
+import { openCatalog, serverLayout, type BackupInfo, type PageChecksums } from "../../../src/repository/index.ts";
 import { storageErrors, type LocalStorage } from "../../../src/storage/index.ts";
 import { createMasterKey, readMasterKey } from "../../../src/vault/index.ts";
 import type { VerifyState } from "../../../src/verify/index.ts";
@@ -23,6 +23,7 @@ let rig: Rig;
 let plain: BackupInfo;
 let sealed: BackupInfo;
 let spoilt: BackupInfo;
+let spoiltPlain: BackupInfo;
 let sharing: BackupInfo;
 let relation: string;
 const spoiltBlock = 3;
@@ -43,6 +44,7 @@ beforeAll(async () => {
   await source.stop("fast");
   spoil(join(source.dataDir, relation), spoiltBlock);
   await source.start();
+  spoiltPlain = await rig.backup();
   spoilt = await rig.backup({ compression: "zstd" });
   sharing = await rig.backup({ compression: "zstd" }, { link: true });
   await rig.stopReceiver();
@@ -70,6 +72,32 @@ describe("a backup that is what was stored", () => {
     expect(files).toContain("data/PG_VERSION");
     const needed = [...segmentsOfRange(rootHistory(info.startTimeline), info.startLsn, info.endLsn, 16 << 20)];
     expect(report.segments).toBe(needed.length);
+  });
+
+  it("what is stored as it was is read by threads alone", async () => {
+    const opened = async (threads: boolean): Promise<number> => {
+      const paths: string[] = [];
+      const storage: LocalStorage = { ...rig.storage, threads, openFile: (path) => (paths.push(path), rig.storage.openFile(path)) };
+      expect(await verifyBackup(rig, plain.label, { storage })).toMatchObject({ findingCount: 0, files: plain.own?.fileCount });
+      return paths.filter((path) => path.endsWith(`data/${relation}`)).length;
+    };
+    expect([await opened(true), await opened(false)]).toEqual([0, 1]);
+  });
+
+  it.each(["threads", "event loop"])("ends soon when it is told to, read by %s", async (where) => {
+    const stop = new AbortController();
+    let done = 0;
+    let filesAfter = 0;
+    const progress = ({ bytesDone }: { readonly bytesDone: number }): void => {
+      done = bytesDone;
+      if (stop.signal.aborted) filesAfter += 1;
+      else if (bytesDone > 0) stop.abort();
+    };
+    const storage: LocalStorage = { ...rig.storage, threads: where === "threads" };
+    await expect(verifyBackup(rig, plain.label, { storage }, { signal: stop.signal, progress })).rejects.toMatchObject({ code: "ABORTED" });
+    expect(done).toBeLessThan(plain.storedBytes / 2);
+    // Threads do not even end the files that they have in hand.
+    if (where === "threads") expect(filesAfter).toBe(0);
   });
 
   it("goes on where an earlier verification was stopped, and reads nothing twice", async () => {
@@ -157,11 +185,27 @@ describe("what is found", () => {
     expect(hba?.calculated).not.toBe(hba?.original);
   });
 
-  it("F05: a page that was bad on the server, with its block, and no other: the backup is what was sent", async () => {
-    const report = await verifyBackup(rig, spoilt.label);
-    expect(spoilt.own?.badPages).toBe(1);
+  it.each(["zstd", "none"])("F05: a page that was bad on the server, with its block, and no other: the backup is what was sent; %s", async (compression) => {
+    const [info, suffix] = compression === "none" ? [spoiltPlain, ""] : [spoilt, ".zstd"];
+    const report = await verifyBackup(rig, info.label);
+    expect(info.own?.badPages).toBe(1);
     expect(report).toMatchObject({ harmful: 0, findingCount: 1, unread: [] });
-    expect(report.findings[0]).toMatchObject({ kind: "bad-page", path: `data/${relation}.zstd`, blocks: [spoiltBlock] });
+    expect(report.findings[0]).toMatchObject({ kind: "bad-page", path: `data/${relation}${suffix}`, blocks: [spoiltBlock] });
+  });
+
+  it("pages are looked at where the backup saw bad ones: of one that saw none a look at each finds none", async () => {
+    const asIf = async <T>({ label, own }: BackupInfo, pageChecksums: PageChecksums, work: () => Promise<T>): Promise<T> => {
+      if (own === undefined) throw new Error("not ours");
+      const catalog = openCatalog(rig.storage, rig.server);
+      await catalog.update(label, (now) => ({ ...now, own: { ...own, pageChecksums } }));
+      return work().finally(() => catalog.update(label, (now) => ({ ...now, own })));
+    };
+    expect([plain, sealed, spoiltPlain].map(({ own }) => own?.pageChecksums)).toEqual(["good", "good", "bad"]);
+    for (const info of [plain, sealed]) {
+      expect(await asIf(info, "bad", () => verifyBackup(rig, info.label))).toMatchObject({ findingCount: 0, unread: [] });
+    }
+    // What tells that nobody looks again.
+    expect(await asIf(spoiltPlain, "good", () => verifyBackup(rig, spoiltPlain.label))).toMatchObject({ findingCount: 0, unread: [] });
   });
 
   it("a segment that is missing within the range to consistency", async () => {
@@ -181,6 +225,7 @@ describe("what is found", () => {
     const failing = `data/${relation}`;
     const storage: LocalStorage = {
       ...rig.storage,
+      threads: false,
       async openFile(path) {
         if (path.endsWith(failing)) throw storageErrors.inputOutput(`could not read "${path}": EIO`, { path });
         return rig.storage.openFile(path);
