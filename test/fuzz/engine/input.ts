@@ -14,6 +14,8 @@ const wordsOf = new WeakMap<OpenTarget, readonly Buffer[]>();
 /** Of so many inputs one is made from the large ones. */
 const largeOnceIn = 64;
 
+const usuallyUnrepaired = 4;
+
 /** How many inputs come first as they are. */
 export const wholeInputs = ({ corpus, large = [] }: OpenTarget): number => corpus.length + large.length;
 
@@ -32,6 +34,6 @@ export function inputNumber(target: FuzzTarget, open: OpenTarget, seed: string, 
   const list = open.large !== undefined && random.once(largeOnceIn) ? open.large : open.corpus;
   const base = generated ?? list[random.below(list.length)] ?? Buffer.alloc(0);
   let bytes = generated !== undefined && random.once(2) ? generated : mutate(base, open.corpus, words, random);
-  if (open.repair !== undefined && !random.once(4)) bytes = open.repair(bytes, random);
+  if (open.repair !== undefined && !random.once(open.unrepaired ?? usuallyUnrepaired)) bytes = open.repair(bytes, random);
   return { bytes: Buffer.from(bytes), seed: runSeed };
 }

@@ -17,6 +17,8 @@ export interface OpenTarget {
   readonly generate?: (random: Random) => Buffer;
   /** Makes checksums right again, so that what lies behind them is reached. */
   readonly repair?: (input: Buffer, random: Random) => Buffer;
+  /** Of so many inputs one is left without repair. Default 4. */
+  readonly unrepaired?: number;
   /**
    * Gives the input to the parser. An error of the catalogue is a refusal; any other error is a defect, and so is
    * what `mustHold` and `mustEqual` find.

@@ -79,6 +79,8 @@ const words: Partial<Record<CompressionMethod, readonly Buffer[]>> = {
   bzip2: [Buffer.from("BZh9"), Buffer.from("314159265359", "hex"), Buffer.from("17724538509000000000", "hex")],
 };
 
+/** Of so many inputs one may start a command, which takes as long as a hundred of the others. */
+const commandOnceIn = 24;
 const zstdMagic = Buffer.from("28b52ffd", "hex");
 
 /**
@@ -125,7 +127,7 @@ function decoderTarget(method: CompressionMethod, cost: number, allocation: numb
         corpus,
         large,
         words: words[method] ?? [],
-        ...(method === "zstd" ? { repair: stateLess } : {}),
+        ...(method === "zstd" ? { repair: stateLess, unrepaired: commandOnceIn } : {}),
         async run(input, random) {
           const most = 64 * 1024 * 1024;
           const one = await decoded(method, [input], most);
@@ -191,7 +193,7 @@ export const containerTarget: FuzzTarget = {
         const damaged = units.map((unit) => {
           const copy = Buffer.from(unit);
           if (random.once(2)) copy[random.below(copy.length)] = random.below(256);
-          const plausible = random.once(4) ? copy : stateLess(copy);
+          const plausible = random.once(commandOnceIn) ? copy : stateLess(copy);
           return random.once(6) ? plausible.subarray(0, random.below(plausible.length)) : plausible;
         });
         return sealed(damaged, filled).bytes;
