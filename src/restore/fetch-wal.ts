@@ -5,7 +5,7 @@
  */
 import { readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Clock } from "../common/index.ts";
+import { systemClock, type Clock } from "../common/index.ts";
 import {
   classifyWalFile,
   formatLsn,
@@ -21,9 +21,10 @@ import {
 import { layoutOfLineage, openDataKeys, openWalInventory, repositoryErrors, type ServerLayout, type WalInventory, type WalSource } from "../repository/index.ts";
 import { openLocalStorage, type Storage } from "../storage/index.ts";
 import { masterKeySource } from "../vault/index.ts";
+import { takeAwaited } from "./awaited-segment.ts";
 import { deliverSegment, writeWhole } from "./deliver-segment.ts";
 import { restoreErrors } from "./errors.ts";
-import { keepReady, noteAsked } from "./prefetch-wal.ts";
+import { canBeReady, keepReady, noteAsked } from "./prefetch-wal.ts";
 import { noteEnd, refuseEarlyEnd } from "./recovery-end.ts";
 import { parseRecoveryPlan, type RecoveryPlan } from "./recovery-plan.ts";
 
@@ -164,7 +165,10 @@ async function fetchSegment({ storage, inventory, plan, signal, directory, onAhe
   if (start >= plan.to && !plan.follows) return "absent";
   const { systemIdentifier } = plan;
   const source: WalSource = { storage, inventory, systemIdentifier, keys: keysOf(storage, plan), signal };
-  if (onAhead !== undefined && (await noteAsked(name, directory, plan))) onAhead();
+  if (onAhead !== undefined) {
+    if (await noteAsked(name, directory, plan)) onAhead();
+    else if (canBeReady(name, plan) && (await takeAwaited(name, destination, directory, systemClock))) return "delivered";
+  }
   if (await deliverSegment(source, name, destination, plan)) return "delivered";
   if (start >= plan.to) return "absent";
   throw restoreErrors.walMissing(`WAL segment ${name} is missing in the repository; recovery needs WAL up to ${formatLsn(plan.to)}`, {

@@ -4,6 +4,8 @@
 export const prefetchDirectory = "moneta_wal";
 /** The last segment that was not ready. */
 export const askedName = "asked";
+/** A segment that a call waits for until the process that keeps segments ready has it. */
+export const awaitedName = "awaited";
 /** Touched by the process that keeps segments ready, as long as it works. */
 export const beatName = "beat";
 /** The segment that holds the end of the WAL was asked for. */

@@ -3,14 +3,15 @@
  * PostgreSQL will ask for next ready in the data directory, whole and checked; the shell moves them. It may be killed,
  * be late or be there twice: then a segment is not ready and is fetched when it is asked for, nothing else.
  */
-import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../common/index.ts";
 import { lsnPlus, parseSegmentName, segmentName, segmentTimeline } from "../postgres/index.ts";
 import type { WalSource } from "../repository/index.ts";
+import { isBeating, readAwaited } from "./awaited-segment.ts";
 import { deliverSegment } from "./deliver-segment.ts";
 import { restoreErrors } from "./errors.ts";
-import { askedName, beatName, endName, prefetchDirectory } from "./own-names.ts";
+import { askedName, awaitedName, beatName, endName, prefetchDirectory } from "./own-names.ts";
 import type { RecoveryPlan } from "./recovery-plan.ts";
 
 const wholeName = /^[0-9A-F]{24}$/;
@@ -18,14 +19,17 @@ const largestPrefetch = 128 * 1024 * 1024;
 const mostSegments = 8;
 const atTheSameTime = 2;
 const pauseMs = 20;
-/** A beat is older than this only when its process has ended, or is too late to be of use. */
-const silentMs = 10_000;
 /** A server that takes nothing any more has stopped, or waits for something else. */
 const idleMs = 60_000;
 
 /** How many segments lie ready at most. */
 function capacity({ segmentSize }: Pick<RecoveryPlan, "segmentSize">): number {
   return Math.max(1, Math.min(mostSegments, Math.floor(largestPrefetch / segmentSize)));
+}
+
+/** Whether all of the segment is planned: the last one may still be received, PostgreSQL shall get it as it is when it asks. */
+export function canBeReady(name: string, { segmentSize, to }: Pick<RecoveryPlan, "segmentSize" | "to">): boolean {
+  return lsnPlus(parseSegmentName(name, segmentSize).start, segmentSize) <= to;
 }
 
 /** Names of the segments after `name` that can be had ready now. */
@@ -35,9 +39,9 @@ export function segmentsAhead(name: string, { history, segmentSize, to }: Recove
   let { start } = parseSegmentName(name, segmentSize);
   for (let number = 1; number <= count; number += 1) {
     start = lsnPlus(start, segmentSize);
-    // The last one may still be received: PostgreSQL shall get it as it is when it asks.
-    if (start + BigInt(segmentSize) > to) break;
-    names.push(segmentName(segmentTimeline(history, start, segmentSize), start, segmentSize));
+    const next = segmentName(segmentTimeline(history, start, segmentSize), start, segmentSize);
+    if (!canBeReady(next, { segmentSize, to })) break;
+    names.push(next);
   }
   return names;
 }
@@ -55,15 +59,6 @@ export async function noteAsked(name: string, dataDirectory: string, plan: Recov
     return !(await isBeating(join(directory, beatName)));
   } catch {
     // No room, for example: then segments are fetched one by one.
-    return false;
-  }
-}
-
-async function isBeating(beat: string): Promise<boolean> {
-  try {
-    return Math.abs(Date.now() - (await stat(beat)).mtimeMs) < silentMs;
-  } catch {
-    // Nobody has begun.
     return false;
   }
 }
@@ -109,12 +104,18 @@ export async function keepReady({ source, plan, dataDirectory, stillWanted, cloc
         asked = latest;
         last = latest;
         taken = clock.monotonic();
-        const useful = new Set([...segmentsAhead(asked, plan), askedName, beatName, endName]);
+        const useful = new Set([asked, ...segmentsAhead(asked, plan), askedName, awaitedName, beatName, endName]);
         for (const name of names) {
           if (useful.has(name)) continue;
           await rm(join(directory, name), { force: true });
           names.delete(name);
         }
+      }
+      // After the names: whoever takes a segment has stopped waiting for it before.
+      const awaited = await readAwaited(directory);
+      if (awaited !== undefined && wholeName.test(awaited) && !names.has(awaited) && canBeReady(awaited, plan)) {
+        await deliver(awaited);
+        continue;
       }
       const ready = [...names].filter((name) => wholeName.test(name)).length;
       if (ready < before) taken = clock.monotonic();

@@ -26,9 +26,10 @@ const archived = (): string[] => stored().filter((name) => name.endsWith(".zstd.
 let first = "";
 const plain = (name: string): string => name.slice(0, 24);
 
-async function fetch(name: string): Promise<{ answer: string; bytes: Buffer }> {
+/** `onAhead` as the command line has it: only then is a process that keeps segments ready made use of. */
+async function fetch(name: string, onAhead?: () => void): Promise<{ answer: string; bytes: Buffer }> {
   const destination = join(temporaryDirectory().path, "RECOVERYXLOG");
-  const answer = await fetchWal({ plan: join(data, recoveryPlanFile), name, destination });
+  const answer = await fetchWal({ plan: join(data, recoveryPlanFile), name, destination, onAhead });
   return { answer, bytes: answer === "delivered" ? readFileSync(destination) : Buffer.alloc(0) };
 }
 
@@ -113,6 +114,34 @@ describe("restore_command delivers", () => {
     });
     // Everything is taken: it has ended by itself.
     expect(readdirSync(join(data, "moneta_wal"))).toEqual(["asked", "end"]);
+  });
+
+  it("what is not ready from the process that keeps segments ready, which has its keys; what that cannot make is said by the call", async () => {
+    const [begin = "", second = ""] = archived().map(plain);
+    const asPostgresDoes = (name: string): ReturnType<typeof fetch> => fetch(name, () => undefined);
+    rmSync(join(data, "moneta_wal"), { recursive: true, force: true });
+    expect(await startsPrefetch(begin)).toBe(true);
+    const kept = keepReady().then(() => undefined, (error: unknown) => error);
+    await waitFor("segments lie ready", () => ready().length > 2);
+    // Whoever has to read the key itself cannot.
+    await withChanged(keyFile, () => undefined, async () => {
+      await expect(fetch(begin)).rejects.toThrow();
+      for (const name of [begin, second]) {
+        const { answer, bytes } = await asPostgresDoes(name);
+        expect([answer, bytes.equals(readFileSync(join(source.dataDir, "pg_wal", name)))]).toEqual(["delivered", true]);
+        expect(ready()).not.toContain(name);
+      }
+    });
+    await withChanged(walFile(archived()[0] ?? ""), flipAt((size) => size - 1), async () => {
+      await expect(asPostgresDoes(begin)).rejects.toThrow(new RegExp(begin));
+      expect(await kept).toMatchObject({ message: expect.stringContaining(begin) as string });
+    });
+
+    // One that was killed seems to be at work for a while.
+    writeFileSync(join(data, "moneta_wal", "beat"), "");
+    expect((await asPostgresDoes(begin)).answer).toBe("delivered");
+    expect(readdirSync(join(data, "moneta_wal"))).not.toContain("awaited");
+    rmSync(join(data, "moneta_wal"), { recursive: true });
   });
 
   it("keeps nothing ready of what is damaged", async () => {
