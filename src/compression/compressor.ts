@@ -55,6 +55,8 @@ export interface Compressor {
   readonly chunkSize: number;
   /** Bytes that its threads and its library take, beside the chunks and frames in hand; what the others take does not count. */
   readonly ownMemory?: number;
+  /** `decompress` works on the thread that calls: asking for several chunks at once gains nothing and keeps them all in memory. */
+  readonly decodesInPlace?: boolean;
   /**
    * One complete frame with these plain bytes (none: the same bytes, not a copy). The input must not change
    * until the promise settles.

@@ -6,7 +6,7 @@ import { messageOf } from "../common/index.ts";
 import { type ByteReader, createByteReader } from "./byte-reader.ts";
 import { compressionErrors } from "./errors.ts";
 import { FRAME_LIMIT, type FrameFormat, walkFrames } from "./frame-walk.ts";
-import { loadLz4, type Lz4Library } from "./lz4.ts";
+import { decodeLz4Frame, loadLz4, type Lz4Library } from "./lz4.ts";
 import { measureLz4Frame, readLz4Block, readLz4Header } from "./lz4-frame.ts";
 import { decodeInOrder } from "./ordered-frames.ts";
 import { beginsLinkedBlocks, decodeLinkedBlocks } from "./lz4-linked.ts";
@@ -88,12 +88,7 @@ function createFormat(library: Lz4Library): FrameFormat {
     name: "LZ4",
     measure: measureLz4Frame,
     async decodeFrame(frame, measure) {
-      let plain: Uint8Array;
-      try {
-        plain = await library.decompressFrame(frame);
-      } catch (error) {
-        throw compressionErrors.damaged(`lz4 refuses a frame: ${messageOf(error)}`, {}, error);
-      }
+      const plain = decodeLz4Frame(library, frame);
       if (plain.length > measure.plainBound || (measure.plainSize ?? plain.length) !== plain.length) {
         throw compressionErrors.damaged("LZ4 frame holds another length than it states");
       }

@@ -97,6 +97,7 @@ export async function readIndexed(
   const largest = chunks.reduce((most, { stored }) => Math.max(most, stored), 0);
   const compressor = await openCompressor(format.compression);
   const ahead: Ahead[] = [];
+  const mostAhead = compressor.decodesInPlace === true ? 1 : Math.max(1, options.concurrency);
   let plainSize = 0;
   try {
     let opener: Opener | undefined;
@@ -128,7 +129,7 @@ export async function readIndexed(
     };
     for (let number = 0, next = 0; number < chunks.length; number++) {
       throwIfAborted(signal);
-      for (; next < chunks.length && next < number + Math.max(1, options.concurrency); next++) {
+      for (; next < chunks.length && next < number + mostAhead; next++) {
         const entry = chunks[next];
         if (entry !== undefined) begin(next, entry);
       }

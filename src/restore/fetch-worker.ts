@@ -8,10 +8,10 @@ import type { FetchTask, FromFetchThread, ToFetchThread } from "./fetch-thread.t
 import { writeTargetFile } from "./write-file.ts";
 
 /** Decoded chunks that may lie about before their memory is asked for. */
-const MOST_GARBAGE = 16 * 1024 * 1024;
+const MOST_GARBAGE = 4 * 1024 * 1024;
 /** For stored chunks. */
 const pool = createMemoryBudget(16 * 1024 * 1024, 1024 * 1024);
-/** Bytes after which the main thread is told of progress, and messages are looked at. */
+/** Bytes after which the main thread is told of progress. */
 const TELL_EVERY = 8 * 1024 * 1024;
 
 type FoundKey = Extract<ToFetchThread, { type: "key" }>["found"];
@@ -25,7 +25,10 @@ let untold = 0;
 
 const tell = (message: FromFetchThread): void => parentPort?.postMessage(message);
 
-/** Messages of the main thread are taken between two turns of the event loop only, and calls that wait make none. */
+/**
+ * Messages of the main thread are taken between two turns of the event loop only, and so is the memory of buffers that a library
+ * made given back once they are collected; calls that wait make none.
+ */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 async function keyOf(reader: RandomReader): Promise<DataKey | undefined> {
@@ -50,13 +53,13 @@ async function keyOf(reader: RandomReader): Promise<DataKey | undefined> {
 async function took(bytes: number): Promise<void> {
   garbage += bytes;
   untold += bytes;
-  if (garbage >= MOST_GARBAGE) {
-    garbage = 0;
-    collectYoung();
+  if (untold >= TELL_EVERY) {
+    tell({ type: "written", bytes: untold });
+    untold = 0;
   }
-  if (untold < TELL_EVERY) return;
-  tell({ type: "written", bytes: untold });
-  untold = 0;
+  if (garbage < MOST_GARBAGE) return;
+  garbage = 0;
+  collectYoung();
   await turn();
 }
 

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import type { Cluster, Settings } from "../../support/postgres-cluster.ts";
 import { runOrFail } from "../../support/processes.ts";
 import type { Contender } from "../measure/index.ts";
-import { bytesBelow, prepareMoneta, preparePgBackRest } from "../setting/index.ts";
+import { waitFor } from "../../support/wait-for.ts";
+import { bytesBelow, prepareMoneta, preparePgBackRest, writeWal } from "../setting/index.ts";
 import type { Moneta, PgBackRest } from "../setting/index.ts";
 import type { BenchContext } from "./line.ts";
 
@@ -19,7 +20,7 @@ export async function withReleases<T>(work: (atEnd: (release: () => Promise<void
   }
 }
 
-type AtEnd = (release: () => Promise<void>) => void;
+export type AtEnd = (release: () => Promise<void>) => void;
 
 /** `moneta-cli backup`: the clock stops when it says that the backup is done, which is when it is synced, visible and its WAL durable. */
 export async function monetaBackup(context: BenchContext, cluster: Cluster, atEnd: AtEnd, name: string, settings: Settings): Promise<Contender> {
@@ -43,6 +44,38 @@ export async function newMoneta(context: BenchContext, cluster: Cluster, atEnd: 
   const moneta = await prepareMoneta({ cluster, settings, profile: context.profile });
   atEnd(moneta.destroy);
   return moneta;
+}
+
+/** One backup and so many megabytes of WAL after it, archived. The daemon has ended then. */
+export async function backUpWithWal(moneta: Moneta, cluster: Cluster, megabytes: number): Promise<void> {
+  await moneta.start();
+  await moneta.backup();
+  const end = await writeWal(cluster, megabytes);
+  await waitFor(
+    "the WAL has arrived",
+    async () => (await cluster.value(`SELECT coalesce(bool_and(flush_lsn >= '${end}'), false) FROM pg_stat_replication`)) === "t",
+    { deadlineMs: 300_000, everyMs: 100 },
+  );
+  await moneta.untilIdle();
+  await moneta.stop();
+}
+
+/** `moneta-cli restore` of the newest backup into a new directory; the daemon's start is not part of it. */
+export function monetaRestore(context: BenchContext, moneta: Moneta, target: string, ...flags: string[]): Contender {
+  return {
+    name: "Moneta",
+    role: "moneta",
+    surroundings: { daemon: moneta.daemon.pid },
+    async prepare() {
+      await mkdir(target);
+      await moneta.start();
+    },
+    run: () => moneta.restore(target, ...flags),
+    async after() {
+      await moneta.stop();
+      await context.bury(target);
+    },
+  };
 }
 
 /** `pgbackrest backup`, whose clock includes its waiting for the archiver, as its users' does. */

@@ -1,12 +1,12 @@
 /** Lines 11 to 13: memory of a backup, what the daemon takes while nothing happens, and how fast it starts. */
 import { copyFile, mkdir } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import type { Cluster } from "../../support/postgres-cluster.ts";
+import type { Cluster, Settings } from "../../support/postgres-cluster.ts";
 import { runOrFail } from "../../support/processes.ts";
 import { processTable, readProportional, treeOf } from "../measure/index.ts";
 import type { Contender, Contest } from "../measure/index.ts";
 import { prepareMoneta } from "../setting/index.ts";
-import { monetaBackup, withReleases } from "./contenders.ts";
+import { type AtEnd, backUpWithWal, monetaBackup, monetaRestore, newMoneta, withReleases } from "./contenders.ts";
 import { absoluteGoal, figureOf, largest, wall } from "./goal.ts";
 import type { BenchContext, Line, Verdict } from "./line.ts";
 
@@ -14,19 +14,14 @@ const MB = 1024 * 1024;
 
 export const memoryLine: Line = {
   number: 11,
-  title: "peak memory of a backup, workers = 2",
+  title: "peak memory of a backup and a restore, workers = 2",
   run: async (context) => {
     const verdicts: Verdict[] = [];
     const notes: string[] = [];
-    const measured = [
-      ["standard cluster", context.standard, "zstd"],
-      ["standard cluster, lz4", context.standard, "lz4"],
-      ["many relations", context.manyRelations, "zstd"],
-    ] as const;
-    for (const [what, of, compression] of measured) {
-      await withReleases(async (atEnd) => {
+    const measure = async (what: string, cluster: Cluster, compression: string, of: "backup" | "restore"): Promise<void> =>
+      withReleases(async (atEnd) => {
         const settings = { compression, encryption: "aes-256-gcm", workers: 2 };
-        const contender = await monetaBackup(context, await of(), atEnd, "Moneta", settings);
+        const contender = await (of === "backup" ? monetaBackup(context, cluster, atEnd, "Moneta", settings) : restoreWithWal(context, cluster, atEnd, settings));
         const contests = await context.compare([contender], { runs: 1 });
         const [contest] = contests;
         verdicts.push(absoluteGoal(`${what}: ≤ 200 MB resident (job)`, "MB", scaled(largestEver(contest, figureOf(contests, "Moneta", largest)), 1 / MB), { atMost: 200 }));
@@ -34,10 +29,21 @@ export const memoryLine: Line = {
         if (warmUp !== undefined) notes.push(`${what}: daemon, receiver and job together ${megabytes(warmUp.treeResident)} resident, ${megabytes(warmUp.treeProportional)} proportional`);
         if (contest?.failure !== undefined) throw new Error(contest.failure);
       });
-    }
+    const standard = await context.standard();
+    await measure("standard cluster", standard, "zstd", "backup");
+    await measure("standard cluster, lz4", standard, "lz4", "backup");
+    await measure("its restore with WAL", standard, "zstd", "restore");
+    await measure("its restore with WAL, lz4", standard, "lz4", "restore");
+    await measure("many relations", await context.manyRelations(), "zstd", "backup");
     return { rounds: [], verdicts, notes };
   },
 };
+
+async function restoreWithWal(context: BenchContext, cluster: Cluster, atEnd: AtEnd, settings: Settings): Promise<Contender> {
+  const moneta = await newMoneta(context, cluster, atEnd, settings);
+  await backUpWithWal(moneta, cluster, Math.min(context.walMegabytes, 500));
+  return monetaRestore(context, moneta, join(context.scratch, "restore"), "--copy-wal");
+}
 
 /** The run that does not count was looked at six times as often: its last moments, and its peak, are missed less easily. */
 function largestEver(contest: Contest | undefined, figure: ReturnType<typeof figureOf>): ReturnType<typeof figureOf> {

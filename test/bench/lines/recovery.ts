@@ -5,9 +5,8 @@ import { runOnDirectory } from "../../support/postgres-cluster.ts";
 import type { Cluster } from "../../support/postgres-cluster.ts";
 import { waitFor } from "../../support/wait-for.ts";
 import type { Contender } from "../measure/index.ts";
-import { writeWal } from "../setting/index.ts";
 import type { Moneta } from "../setting/index.ts";
-import { newMoneta, withReleases } from "./contenders.ts";
+import { backUpWithWal, newMoneta, withReleases } from "./contenders.ts";
 import { ratioGoal, wall } from "./goal.ts";
 import type { BenchContext, Line } from "./line.ts";
 
@@ -21,16 +20,7 @@ export const recoveryLine: Line = {
     withReleases(async (atEnd) => {
       const source = await context.standard();
       const moneta = await newMoneta(context, source, atEnd, { compression: "zstd", encryption: "aes-256-gcm" });
-      await moneta.start();
-      await moneta.backup();
-      const end = await writeWal(source, context.walMegabytes);
-      await waitFor(
-        "the WAL has arrived",
-        async () => (await source.value(`SELECT coalesce(bool_and(flush_lsn >= '${end}'), false) FROM pg_stat_replication`)) === "t",
-        { deadlineMs: 300_000, everyMs: 100 },
-      );
-      await moneta.untilIdle();
-      await moneta.stop();
+      await backUpWithWal(moneta, source, context.walMegabytes);
       const contests = await context.compare([
         contender(context, moneta, "plain segments in pg_wal", "floor", "--copy-wal"),
         contender(context, moneta, "Moneta's restore_command", "moneta"),

@@ -2,7 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Contender } from "../measure/index.ts";
-import { copyAndSync, newMoneta, newPgBackRest, withReleases } from "./contenders.ts";
+import { copyAndSync, monetaRestore, newMoneta, newPgBackRest, withReleases } from "./contenders.ts";
 import { ratioGoal, wall } from "./goal.ts";
 import type { BenchContext, Line } from "./line.ts";
 
@@ -19,20 +19,7 @@ export const restoreLine: Line = {
       const target = join(context.scratch, "restore");
       const contests = await context.compare([
         await pgBackRest(context, atEnd, target),
-        {
-          name: "Moneta",
-          role: "moneta",
-          surroundings: { daemon: moneta.daemon.pid },
-          async prepare() {
-            await mkdir(target);
-            await moneta.start();
-          },
-          run: () => moneta.restore(target),
-          async after() {
-            await moneta.stop();
-            await context.bury(target);
-          },
-        },
+        monetaRestore(context, moneta, target),
         copyAndSync(context, await context.plain(cluster)),
       ]);
       return {

@@ -83,7 +83,7 @@ describe("the traps of the library", () => {
     const plain = sampleBytes(5000);
     const frame = await library.compressFrame(plain, { contentChecksum: true });
     const headless = frame.subarray(0, frame.length - 8);
-    expect((await library.decompressFrame(headless)).length).toBe(5000);
+    expect(library.decompressFrameSync(headless).length).toBe(5000);
     await expect((await openCompressor("lz4")).decompress(headless, 5000)).rejects.toSatisfy(
       compressionErrors.damaged.is,
     );
@@ -92,7 +92,7 @@ describe("the traps of the library", () => {
   test("it decodes only the first of several frames, which our compressor refuses", async () => {
     const library = await loadLz4();
     const frame = await library.compressFrame(sampleBytes(5000), { contentChecksum: true });
-    expect((await library.decompressFrame(Buffer.concat([frame, frame]))).length).toBe(5000);
+    expect(library.decompressFrameSync(Buffer.concat([frame, frame])).length).toBe(5000);
     await expect((await openCompressor("lz4")).decompress(Buffer.concat([frame, frame]), 5000)).rejects.toSatisfy(
       compressionErrors.damaged.is,
     );
