@@ -16,6 +16,8 @@ export interface WalSource {
   readonly systemIdentifier: string;
   readonly keys: () => Promise<KeyRing>;
   readonly signal?: AbortSignal | undefined;
+  /** Of segments whose digest is known only that is computed: it proves all that those of stored bytes and chunks would. */
+  readonly plainIsEnough?: boolean;
 }
 
 export interface ReadSegment {
@@ -120,7 +122,7 @@ async function readArchived(source: WalSource, location: WalLocation, reader: Ra
           },
         };
   const keys = encrypted ? await source.keys() : undefined;
-  const options = { source: reader, format: { compression, encrypted }, keys, concurrency: 4, signal: source.signal, ...known };
+  const options = { source: reader, format: { compression, encrypted }, keys, concurrency: 4, signal: source.signal, plainIsEnough: source.plainIsEnough, ...known };
   const { plainSize } = await readStoredFile(options, async (chunk) => {
     await sink(chunk);
   });

@@ -1,5 +1,5 @@
 /** Line 16: recovery that fetches its WAL by restore_command, against the same recovery with plain segments in pg_wal. */
-import { mkdir, readdir } from "node:fs/promises";
+import { appendFile, mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { runOnDirectory } from "../../support/postgres-cluster.ts";
 import type { Cluster } from "../../support/postgres-cluster.ts";
@@ -22,8 +22,9 @@ export const recoveryLine: Line = {
       const moneta = await newMoneta(context, source, atEnd, { compression: "zstd", encryption: "aes-256-gcm" });
       await backUpWithWal(moneta, source, context.walMegabytes);
       const contests = await context.compare([
-        contender(context, moneta, "plain segments in pg_wal", "floor", "--copy-wal"),
-        contender(context, moneta, "Moneta's restore_command", "moneta"),
+        contender(context, moneta, { name: "plain segments in pg_wal", role: "floor", flags: ["--copy-wal"] }),
+        contender(context, moneta, { name: "cp of plain segments", role: "floor", flags: ["--copy-wal"], change: asArchive }),
+        contender(context, moneta, { name: "Moneta's restore_command", role: "moneta" }),
       ]);
       return {
         rounds: [{ title: `Recovery of ${(context.walMegabytes / 1000).toFixed(1)} GB of WAL, zstd and AES-256`, metric: "wall", contests }],
@@ -33,7 +34,23 @@ export const recoveryLine: Line = {
     }),
 };
 
-function contender(context: BenchContext, moneta: Moneta, name: string, role: Contender["role"], ...flags: string[]): Contender {
+/** What any archive costs: PostgreSQL starts a shell for each segment, and writes and syncs what it is given. */
+async function asArchive(dataDirectory: string, archive: string): Promise<void> {
+  await mkdir(archive);
+  const pgWal = join(dataDirectory, "pg_wal");
+  for (const name of await readdir(pgWal)) if (/^[0-9A-F]{24}$/.test(name)) await rename(join(pgWal, name), join(archive, name));
+  await appendFile(join(dataDirectory, "postgresql.auto.conf"), `restore_command = 'cp "${archive}/%f" "%p"'\n`);
+}
+
+interface Recovery {
+  readonly name: string;
+  readonly role: Contender["role"];
+  readonly flags?: readonly string[];
+  /** Called with the restored data directory and the path of a directory that is not there yet. */
+  readonly change?: (dataDirectory: string, beside: string) => Promise<void>;
+}
+
+function contender(context: BenchContext, moneta: Moneta, { name, role, flags = [], change }: Recovery): Contender {
   const target = join(context.scratch, "recovery");
   let restored: Cluster | undefined;
   return {
@@ -46,7 +63,9 @@ function contender(context: BenchContext, moneta: Moneta, name: string, role: Co
       await moneta.restore(target, ...flags);
       await moneta.stop();
       const [directory = ""] = await readdir(target);
-      restored = await runOnDirectory({ major: 15, dataDir: join(target, directory), settings: SETTINGS, start: false });
+      const dataDirectory = join(target, directory);
+      await change?.(dataDirectory, join(target, "archive"));
+      restored = await runOnDirectory({ major: 15, dataDir: dataDirectory, settings: SETTINGS, start: false });
     },
     async run() {
       const server = restored;
