@@ -39,7 +39,8 @@ export async function syncDirectory(directory: FilePath): Promise<void> {
 
 /** Makes the content of one file durable. */
 export async function syncFile(path: FilePath): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY);
+  // A FIFO that took the place of the file fails instead of holding up whoever syncs it.
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     await handle.sync();
   } finally {

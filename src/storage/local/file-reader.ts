@@ -9,7 +9,9 @@ import type { Place } from "./place.ts";
 export async function openFileReader(place: Place, path: string): Promise<RandomReader> {
   const { calls } = place;
   const name = place.absolute(path);
-  const fd = await attempting("open", name, () => calls.open(place.bytes(path), constants.O_RDONLY, 0));
+  // Without O_NONBLOCK a FIFO in the place of a file would hold up whoever opens it, for ever; of a file it changes nothing.
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK;
+  const fd = await attempting("open", name, () => calls.open(place.bytes(path), flags, 0));
   let size: number;
   try {
     const facts = await attempting("look at", name, () => calls.fstat(fd));

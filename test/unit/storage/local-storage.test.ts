@@ -252,6 +252,14 @@ describe("foreign things in the directory", () => {
     expect(readFileSync(join(directory.path, "elsewhere/segment"))).toEqual(content);
   });
 
+  test("a FIFO where a file should be is refused, and nobody waits for who writes into it", async () => {
+    execFileSync("mkfifo", [join(directory.path, "fifo")]);
+    const storage = openLocalStorage(directory.path);
+    for (const use of [storage.openFile("fifo"), storage.readFile("fifo", 100), storage.syncFile("fifo")]) {
+      await expect(use).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    }
+  });
+
   test("a file where a directory should be is named", async () => {
     writeFileSync(join(directory.path, "server"), "");
     await expect(openLocalStorage(directory.path).openTree("server/backup/label")).rejects.toThrow(/server/);

@@ -1,5 +1,5 @@
 /** Threads that check files by themselves: what they say of a file, whatever is wrong with it, and how they end. */
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -51,6 +51,7 @@ describe("say no, and go on", () => {
     ["that ends too early", "STORED_FILE_DAMAGED", () => truncateSync(path, MiB)],
     ["with another first byte", "STORED_FILE_DAMAGED", () => writeFileSync(path, Buffer.of((sampleBytes(1)[0] ?? 0) ^ 1), { flag: "r+" })],
     ["in whose place there is a directory", "STORAGE_FAILED", () => (rmSync(path), mkdirSync(path))],
+    ["in whose place there is a FIFO", "STORAGE_FAILED", () => (rmSync(path), execFileSync("mkfifo", [path]))],
     ["in whose place there is a link to itself", "STORAGE_PATH_REFUSED", () => (rmSync(path), symlinkSync("file", path))],
   ])("to a file %s", async (_, code, spoil) => {
     spoil();
