@@ -2,7 +2,7 @@
  * Reads every byte of every valid backup back within a period: begins a verification when one is due, one at a time over
  * all servers, and again where it was when it was stopped.
  */
-import { createBackoff, createNap, type Clock, type MonetaError } from "../common/index.ts";
+import { createBackoff, createNap, type Backoff, type Clock, type MonetaError } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import type { ProblemSummary } from "../management/index.ts";
 import { startTimeOf, type CatalogEntry } from "../repository/index.ts";
@@ -57,8 +57,17 @@ function provenAt({ info, state, verification }: CatalogEntry): number | undefin
   return info.own?.endTime ?? startTimeOf(info) + Math.ceil(info.elapsed.total * 1000);
 }
 
-/** The backup of a server that has to be read next: so early that what there is to read fits into the period. */
-export function nextVerification(entries: readonly CatalogEntry[], { periodMs, rateBytes }: VerificationPlan): DueVerification | undefined {
+/** A backup whose verification failed. Milliseconds since 1970. */
+interface Failure {
+  readonly backoff: Backoff;
+  readonly error: MonetaError;
+  readonly at: number;
+  /** When it is tried again. */
+  readonly notBefore: number;
+}
+
+/** When each backup of a server has to be read: so early that what there is to read fits into the period. */
+function dueVerifications(entries: readonly CatalogEntry[], { periodMs, rateBytes }: VerificationPlan): DueVerification[] {
   const verified = entries.flatMap((entry) => {
     const last = provenAt(entry);
     return last === undefined ? [] : [{ label: entry.label, last, half: entry.halfVerified === true, bytes: entry.info?.storedBytes ?? 0 }];
@@ -67,28 +76,49 @@ export function nextVerification(entries: readonly CatalogEntry[], { periodMs, r
   const readingMs = rateBytes === 0 ? 0 : (bytes * 1000) / rateBytes;
   const lead = Math.min(periodMs, periodMs / 4 + readingMs);
   // What was begun goes on at once: what was read of it must not grow old.
-  const due = verified.map(({ label, last, half }) => ({ label, due: half ? 0 : last + periodMs - lead }));
-  return due.reduce<DueVerification | undefined>((first, each) => (first === undefined || each.due < first.due ? each : first), undefined);
+  return verified.map(({ label, last, half }) => ({ label, due: half ? 0 : last + periodMs - lead }));
 }
+
+const earliest = <Due extends DueVerification>(all: readonly Due[]): Due | undefined =>
+  all.reduce<Due | undefined>((first, each) => (first === undefined || each.due < first.due ? each : first), undefined);
+
+/** The backup of a server that has to be read next. */
+export function nextVerification(entries: readonly CatalogEntry[], plan: VerificationPlan): DueVerification | undefined {
+  return earliest(dueVerifications(entries, plan));
+}
+
+const keyOf = (server: string, label: string): string => `${server}/${label}`;
 
 export function createVerificationSchedule(options: VerificationScheduleOptions): VerificationSchedule {
   const { servers, plan, jobs, catalog, clock, logger, signal } = options;
   const nap = createNap(clock, signal);
-  const backoff = createBackoff({ firstMs: 2000, factor: 2, maxMs: LONGEST_WAIT_MS, jitter: 0.2 });
-  /** Servers whose verification failed, and when it is tried again. */
-  const notBefore = new Map<string, number>();
-  const troubles = new Map<string, MonetaError>();
+  const slowly = (): Backoff => createBackoff({ firstMs: 2000, factor: 2, maxMs: LONGEST_WAIT_MS, jitter: 0.2 });
+  const backoff = slowly();
+  /** By server and label: one backup that cannot be read does not keep the others from being read. */
+  const failures = new Map<string, Failure>();
+  /** Servers of which somebody cancelled a verification, and until when there is none. */
+  const paused = new Map<string, number>();
 
   const pick = (): (DueVerification & { readonly server: string }) | undefined => {
-    let first: (DueVerification & { readonly server: string }) | undefined;
     if (plan().periodMs === 0) return undefined;
-    for (const server of servers()) {
-      const next = nextVerification(catalog.entries(server), plan());
-      if (next === undefined) continue;
-      const due = Math.max(next.due, notBefore.get(server) ?? 0);
-      if (first === undefined || due < first.due) first = { server, label: next.label, due };
-    }
-    return first;
+    const waiting = servers().flatMap((server) =>
+      dueVerifications(catalog.entries(server), plan()).map(({ label, due }) => {
+        const notBefore = Math.max(paused.get(server) ?? 0, failures.get(keyOf(server, label))?.notBefore ?? 0);
+        return { server, label, due: Math.max(due, notBefore) };
+      }),
+    );
+    return earliest(waiting);
+  };
+
+  /** Why backups of a server are not verified, this one's reason before others'. */
+  const troubleOf = (server: string, label?: string): MonetaError | undefined => {
+    const failed = catalog.entries(server).flatMap((entry) => {
+      const failure = failures.get(keyOf(server, entry.label));
+      // One that is gone, or that somebody verified since then, is nobody's trouble any more.
+      const lasts = failure !== undefined && (provenAt(entry) ?? Number.POSITIVE_INFINITY) <= failure.at;
+      return lasts ? [{ label: entry.label, error: failure.error }] : [];
+    });
+    return (failed.find((each) => each.label === label) ?? failed[0])?.error;
   };
 
   /** What was begun by itself may take days; nobody waits for it: it goes on later. Gives whether it made room. */
@@ -105,19 +135,34 @@ export function createVerificationSchedule(options: VerificationScheduleOptions)
     return false;
   }
 
-  function learn(server: string, outcome: JobOutcome, madeRoom: boolean): void {
+  function learn({ server, label }: { readonly server: string; readonly label: string }, outcome: JobOutcome, madeRoom: boolean): void {
+    const key = keyOf(server, label);
     // What was found is in the catalog from now on; that it was found is no reason to look again at once.
     if (outcome.state === "succeeded" || outcome.error.code === verifyErrors.damaged.spec.code) {
       backoff.reset();
-      notBefore.delete(server);
-      troubles.delete(server);
+      paused.delete(server);
+      failures.delete(key);
       return;
     }
     if (outcome.state === "cancelled" && madeRoom) return;
-    const ms = outcome.state === "cancelled" ? Math.min(LONGEST_WAIT_MS, plan().periodMs / 4) : backoff.next();
-    notBefore.set(server, clock.now() + ms);
-    if (outcome.state !== "cancelled") troubles.set(server, outcome.error);
-    logger.warn(`the verification of ${server} goes on in ${Math.ceil(ms / 1000)} s`, { code: outcome.error.code });
+    const { error, state } = outcome;
+    const at = clock.now();
+    if (state === "cancelled") {
+      const ms = Math.min(LONGEST_WAIT_MS, plan().periodMs / 4);
+      paused.set(server, at + ms);
+      logger.warn(`the verification of ${server} goes on in ${Math.ceil(ms / 1000)} s`, { code: error.code });
+      return;
+    }
+    const own = failures.get(key)?.backoff ?? slowly();
+    const ms = own.next();
+    forgetGone(server);
+    failures.set(key, { backoff: own, error, at, notBefore: at + ms });
+    logger.warn(`backup ${label} of ${server} is verified again in ${Math.ceil(ms / 1000)} s`, { code: error.code });
+  }
+
+  function forgetGone(server: string): void {
+    const there = new Set(catalog.entries(server).map(({ label }) => keyOf(server, label)));
+    for (const key of failures.keys()) if (key.startsWith(keyOf(server, "")) && !there.has(key)) failures.delete(key);
   }
 
   async function step(): Promise<void> {
@@ -136,7 +181,7 @@ export function createVerificationSchedule(options: VerificationScheduleOptions)
       const schedule = { rateBytes, since: clock.now() - periodMs };
       const job = jobs.submit(next.server, { command: "verify", backup: next.label, all: false, schedule });
       const [outcome, madeRoom] = await Promise.all([job.done, makeRoom(job)]);
-      learn(next.server, outcome, madeRoom);
+      learn(next, outcome, madeRoom);
     }
     await catalog.refresh(next.server);
   }
@@ -161,7 +206,7 @@ export function createVerificationSchedule(options: VerificationScheduleOptions)
     const [first] = old;
     if (first === undefined) return [];
     const { code, hint } = verifyErrors.overdue.spec;
-    const trouble = troubles.get(server);
+    const trouble = troubleOf(server, first.label);
     const why = trouble === undefined ? "" : `: ${trouble.message}`;
     const which = old.length === 1 ? `backup ${first.label} was` : `${old.length} backups, ${first.label} among them, were`;
     return [{ code, message: `${which} not read back within the period of verification${why}`, hint }];
@@ -172,7 +217,7 @@ export function createVerificationSchedule(options: VerificationScheduleOptions)
     update: () => nap.wake(),
     problems: (server) => {
       const late = overdue(server);
-      const trouble = troubles.get(server);
+      const trouble = troubleOf(server);
       if (late.length > 0 || trouble === undefined) return late;
       const { code, message, hint } = trouble;
       return [{ code, message: `a verification did not come to its end: ${message}`, hint }];

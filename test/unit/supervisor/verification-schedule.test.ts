@@ -4,6 +4,7 @@ import { systemClock } from "../../../src/common/index.ts";
 import type { JobRequest } from "../../../src/ipc/index.ts";
 import { silentLogger } from "../../../src/log/index.ts";
 import type { BackupInfo, CatalogEntry, Verification } from "../../../src/repository/index.ts";
+import { supervisorErrors } from "../../../src/supervisor/errors.ts";
 import type { Job, JobOutcome } from "../../../src/supervisor/job.ts";
 import { createVerificationSchedule, damagedBackups, nextVerification } from "../../../src/supervisor/verification-schedule.ts";
 import { verifyErrors } from "../../../src/verify/index.ts";
@@ -69,15 +70,15 @@ describe("status", () => {
   });
 });
 
-/** A catalog and jobs that are told how each verification ends. */
-function world(outcomes: readonly JobOutcome[]) {
+/** A catalog and jobs that are told how each verification ends. @param others due a little later, each verified when it was asked for */
+function world(outcomes: readonly JobOutcome[], others: readonly string[] = []) {
   const stop = new AbortController();
   const submitted: JobRequest[] = [];
   const now = Date.now();
-  let entries: readonly CatalogEntry[] = [entry("20261101000000", now - 10 * day)];
+  let entries: readonly CatalogEntry[] = [entry("20261101000000", now - 10 * day), ...others.map((label) => entry(label, now - 9 * day))];
   const waits: number[] = [];
   const schedule = createVerificationSchedule({
-    plan: () => ({ periodMs: 8 * day, rateBytes: 5 }),
+    plan: () => ({ periodMs: 8 * day, rateBytes: others.length > 0 ? 0 : 5 }),
     servers: () => ["primary"],
     signal: stop.signal,
     logger: silentLogger,
@@ -94,7 +95,9 @@ function world(outcomes: readonly JobOutcome[]) {
     catalog: {
       entries: () => entries,
       async refresh() {
-        if (submitted.length >= outcomes.length) entries = [entry("20261101000000", 0, { verification: verified(now) })];
+        const asked = new Set(submitted.map((request) => "backup" in request && request.backup));
+        if (others.length > 0) entries = entries.map((each) => (asked.has(each.label) && others.includes(each.label) ? entry(each.label, 0, { verification: verified(now) }) : each));
+        else if (submitted.length >= outcomes.length) entries = [entry("20261101000000", 0, { verification: verified(now) })];
         return entries;
       },
     },
@@ -135,5 +138,22 @@ describe("a schedule", () => {
     expect(submitted).toHaveLength(1);
     expect(waits[0]).toBeGreaterThan(1000);
     expect(schedule.problems("primary")).toMatchObject([{ code: "VERIFY_INCOMPLETE", message: expect.stringContaining("EIO") as string }]);
+  });
+  it("goes on with the other backups of the server when one cannot be read, and still says which", async () => {
+    const [first, second, third] = ["20261101000000", "20261102000000", "20261103000000"] as const;
+    const failed: JobOutcome = { state: "failed", error: verifyErrors.incomplete(`one file of backup ${first}: EIO`) };
+    const { schedule, submitted, over } = world([failed, good, good], [second, third]);
+    schedule.start();
+    await over;
+    expect(submitted.map((request) => "backup" in request && request.backup)).toEqual([first, second, third]);
+    expect(schedule.problems("primary")).toMatchObject([{ code: "VERIFICATION_OVERDUE", message: expect.stringMatching(`${first} was not read back .*EIO`) as string }]);
+  });
+  it("begins none of a server for a while when somebody cancelled one", async () => {
+    const cancelled: JobOutcome = { state: "cancelled", error: supervisorErrors.jobCancelled("an operator") };
+    const { schedule, submitted, waits, over } = world([cancelled], ["20261102000000"]);
+    schedule.start();
+    await over;
+    expect(submitted).toHaveLength(1);
+    expect(Math.min(...waits)).toBeGreaterThan(1_000_000);
   });
 });
