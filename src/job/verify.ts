@@ -19,10 +19,12 @@ export const verifyBackup: JobHandler<"verify"> = async (request, environment) =
   const { all, schedule } = request;
   const store = openVerifications(storage, server.name);
   const before = await store.read();
-  const { label } = await openCatalog(storage, server.name).find(request.backup);
+  const { label, own } = await openCatalog(storage, server.name).find(request.backup);
   uses([label]);
   const unfinished = resumable(before, label, schedule?.since);
   const began = unfinished?.began ?? clock.now();
+  // Nobody else marks a backup of ours; in one of pgmoneta's it may be pgmoneta that says it is none.
+  const marked = own !== undefined || before.backups.get(label)?.outcome === "bad";
   const files = createFileList();
   const keys = dataKeys(environment);
   progress({ phase: "verify" });
@@ -35,7 +37,7 @@ export const verifyBackup: JobHandler<"verify"> = async (request, environment) =
       rateBytes: schedule?.rateBytes ?? 0,
       keys: () => keys.ring(),
       historyOf: consistencyHistory,
-      marked: before.backups.get(label)?.outcome === "bad",
+      marked,
       resume: unfinished === undefined ? undefined : stateOf(unfinished),
       proven: schedule === null ? undefined : provenSince(before, schedule.since),
     },
@@ -50,7 +52,7 @@ export const verifyBackup: JobHandler<"verify"> = async (request, environment) =
       },
     },
   );
-  await keep(report, began, environment);
+  await keep(report, began, marked, environment);
   const plain = plainReport(storage.root, server.name, report, files);
   requireGood(plain);
   return { label, notes: [], facts: { report: plain as unknown as JobResult["facts"][string] } };
@@ -62,9 +64,9 @@ function resumable({ unfinished }: Verifications, label: string, since: number |
   return unfinished;
 }
 
-function stateOf({ entries, files, bytes, findingCount, harmful, findings }: UnfinishedVerification): VerifyState {
+function stateOf({ findings, ...state }: UnfinishedVerification): VerifyState {
   // The file has a checksum, and only this job writes it.
-  return { entries, files, bytes, findingCount, harmful, findings: findings as unknown as readonly Finding[] };
+  return { ...state, findings: findings as unknown as readonly Finding[] };
 }
 
 function noted(label: string, began: number, { findings, ...state }: VerifyState): UnfinishedVerification {
@@ -76,12 +78,14 @@ function provenSince({ backups }: Verifications, since: number): ReadonlySet<str
 }
 
 /** A file that could not be read proves nothing, in either direction; damage beside it is damage all the same. */
-async function keep(report: VerifyReport, began: number, { clock, logger, server, storage }: JobEnvironment): Promise<void> {
+async function keep(report: VerifyReport, began: number, marked: boolean, { clock, logger, server, storage }: JobEnvironment): Promise<void> {
   const { info, findings, findingCount, harmful, unreadCount, files, bytes } = report;
   const { label } = info;
   if (harmful === 0 && unreadCount > 0) return;
   const catalog = openCatalog(storage, server.name);
   const valid = harmful === 0;
+  // A record would look as if it had been marked by a verification, which the next one could then take back.
+  if (!valid && !info.valid && !marked) return;
   const outcome = !valid ? "bad" : findingCount > 0 ? "remarks" : "good";
   const first = findings.find((finding) => finding.harmful === !valid) ?? findings[0];
   const reason = first === undefined ? null : `${first.path} (${first.kind}): ${first.reason}`;

@@ -33,6 +33,9 @@ export interface UnfinishedVerification {
   readonly entries: number;
   readonly files: number;
   readonly bytes: number;
+  /** Files that were not read because another backup has them, and their plain bytes. */
+  readonly skipped: number;
+  readonly skippedBytes: number;
   readonly findingCount: number;
   readonly harmful: number;
   readonly findings: readonly NotedFinding[];
@@ -102,9 +105,9 @@ function verificationOf(value: unknown): Verification | undefined {
 
 function unfinishedOf(value: unknown): UnfinishedVerification | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { label, began, entries, files, bytes, findingCount, harmful, findings } = value as JsonObject;
+  const { label, began, entries, files, bytes, skipped, skippedBytes, findingCount, harmful, findings } = value as JsonObject;
   if (!isText(label) || !isLabel(label) || !isMoment(began) || !isCount(entries) || !isCount(files) || !isCount(bytes)) return undefined;
-  if (!isCount(findingCount) || !isCount(harmful) || !Array.isArray(findings)) return undefined;
+  if (!isCount(skipped) || !isCount(skippedBytes) || !isCount(findingCount) || !isCount(harmful) || !Array.isArray(findings)) return undefined;
   const noted = (findings as unknown[]).filter((one): one is NotedFinding => typeof one === "object" && one !== null);
-  return noted.length === findings.length ? { label, began, entries, files, bytes, findingCount, harmful, findings: noted } : undefined;
+  return noted.length === findings.length ? { label, began, entries, files, bytes, skipped, skippedBytes, findingCount, harmful, findings: noted } : undefined;
 }

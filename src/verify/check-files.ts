@@ -12,11 +12,10 @@ import {
   type HashAlgorithm,
   type IndexedFile,
 } from "../repository/index.ts";
-import { createPageVerifier, type PageReport, type PageVerifierOptions } from "../postgres/index.ts";
+import { createPageVerifier, isRelationFile, type PageReport, type PageVerifierOptions } from "../postgres/index.ts";
 import { createCheckThreads, type CheckThreads } from "./check-thread.ts";
 import { pathSeenFrom, type WalkContents } from "./contents.ts";
 import { judge, type Finding, type Findings } from "./finding.ts";
-import { paced, type Pace } from "./pace.ts";
 import type { VerifiedFile, VerifyState } from "./verify-options.ts";
 
 export interface FilesCheck {
@@ -26,7 +25,8 @@ export interface FilesCheck {
   readonly workers: number;
   /** Plain bytes of all files. */
   readonly bytes: number;
-  readonly pace: Pace | undefined;
+  /** The reading has a limit, which the storage keeps. */
+  readonly paced: boolean;
   /** How the pages of the cluster are looked at; undefined when they have no checksums. */
   readonly pages: Omit<PageVerifierOptions, "path" | "startLsn"> | undefined;
   readonly proven: ReadonlySet<string>;
@@ -61,7 +61,8 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
   const checker = createFileChecker({ threads: Math.max(1, check.workers) });
   const threads = areWorthThreads(check) ? createCheckThreads(Math.max(1, check.workers), source.storage.root) : undefined;
   tasks.signal.addEventListener("abort", () => void threads?.close(), { once: true });
-  const sums = { files: resume?.files ?? 0, bytes: resume?.bytes ?? 0, skipped: 0 };
+  const { files = 0, bytes = 0, skipped = 0, skippedBytes = 0 } = resume ?? {};
+  const sums = { files, bytes, skipped, skippedBytes };
   let told = { at: check.clock.monotonic(), cost: 0 };
   let number = 0;
 
@@ -69,19 +70,18 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
   const tell = async (): Promise<void> => {
     told = { at: check.clock.monotonic(), cost: 0 };
     if (findings.unreadCount > 0 || reached === undefined) return;
-    const { files, bytes } = sums;
-    await reached({ entries: number, files, bytes, findings: [...findings.list], findingCount: findings.count, harmful: findings.harmful });
+    await reached({ entries: number, ...sums, findings: [...findings.list], findingCount: findings.count, harmful: findings.harmful });
   };
   const isDue = (): boolean =>
-    reached !== undefined && (check.pace === undefined ? told.cost >= statesEvery : check.clock.monotonic() - told.at >= statesEveryMs);
+    reached !== undefined && (!check.paced ? told.cost >= statesEvery : check.clock.monotonic() - told.at >= statesEveryMs);
 
   /** The proof of another backup is of its file: it says nothing of one that has taken the place of a further name of it. */
   const isProven = async (file: IndexedFile, { server, info, storage }: BackupSource): Promise<boolean> => {
-    // Of a link of pgmoneta's, and of a whole backup that another one rests on, there is no other place.
-    if (file.location !== undefined) {
-      const owner = file.owner ?? info.label;
-      return owner !== source.info.label && check.proven.has(owner);
-    }
+    // The other backup began at another position: it may well have passed over a page that this one holds to be bad.
+    if (info.own?.pageChecksums === "bad" && isRelationFile(pathInCluster(file.path))) return false;
+    // pgmoneta. A whole backup that this one rests on has proven its own files. A link is read: whether it leads to the file
+    // that it should lead to, only the digest in the manifest of this backup says.
+    if (file.location !== undefined) return file.owner === undefined && info.label !== source.info.label && check.proven.has(info.label);
     if (file.owner === undefined || file.owner === info.label || !check.proven.has(file.owner)) return false;
     const name = file.path + file.suffix;
     const layout = serverLayout(server);
@@ -92,6 +92,7 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
     tasks.check();
     if (await isProven(file, member)) {
       sums.skipped += 1;
+      sums.skippedBytes += file.size;
       check.done(file.size);
       return;
     }
@@ -115,6 +116,7 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
   try {
     await tasks.run(() =>
       check.contents(async (entry, member) => {
+        throwIfAborted(tasks.signal);
         if (entry.kind === "file" && number >= (resume?.entries ?? 0)) await take(entry, member);
         number += 1;
       }),
@@ -123,16 +125,16 @@ export async function checkFiles(check: FilesCheck): Promise<CheckedFiles> {
     await Promise.all([checker.close(), threads?.close()]);
   }
   await tell();
-  return sums;
+  return { files: sums.files, bytes: sums.bytes, skipped: sums.skipped };
 }
 
 /** A smaller backup is read before threads have started. */
 const worthThreads = 16 * 1024 * 1024;
 
 /** A limit for the reading is kept where all of it passes. */
-function areWorthThreads({ bytes, pace, source: { storage, info } }: FilesCheck): boolean {
+function areWorthThreads({ bytes, paced, source: { storage, info } }: FilesCheck): boolean {
   const asItWas = info.own !== undefined && info.compression === "none" && info.encryption === "none";
-  return asItWas && pace === undefined && storage.threads && bytes >= worthThreads;
+  return asItWas && !paced && storage.threads && bytes >= worthThreads;
 }
 
 const hashOf = ({ own }: BackupInfo): HashAlgorithm => own?.hash ?? "sha512";
@@ -189,7 +191,7 @@ async function readIndexed(check: FilesCheck, member: BackupSource, { checker, t
   const facts = { chunks, headerSize, hash: hashOf(info), expected, pages: pagesOf(check, member, file) };
   if (threads !== undefined && format.compression === "none" && !format.encrypted) return threads.check({ ...facts, path });
   const keys = format.encrypted ? await ring() : undefined;
-  const reader = paced(await storage.openFile(path), check.pace);
+  const reader = await storage.openFile(path);
   try {
     return await checker.check({ ...facts, source: reader, format, keys, concurrency: weight, signal: own ?? check.signal });
   } finally {
@@ -199,11 +201,9 @@ async function readIndexed(check: FilesCheck, member: BackupSource, { checker, t
 
 /** A file that pgmoneta wrote: one piece after the other, as a restore reads it. */
 async function readPlainly(check: FilesCheck, member: BackupSource, file: IndexedFile): Promise<PageReport | undefined> {
-  const { storage } = member;
-  const slow = { ...storage, openFile: async (path: string) => paced(await storage.openFile(path), check.pace) };
   const pages = pagesOf(check, member, file);
   const verifier = pages === undefined ? null : createPageVerifier(pages);
-  await readBackupFile({ ...member, storage: slow }, file, 1, async (piece) => verifier?.update(piece));
+  await readBackupFile(member, file, 1, async (piece) => verifier?.update(piece));
   return verifier?.finish();
 }
 

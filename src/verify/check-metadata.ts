@@ -1,7 +1,7 @@
 /** The files that describe a backup against the digests that its `backup.info` has of them. */
 import { backupFiles, hashStoredFile, serverLayout, type BackupInfo } from "../repository/index.ts";
 import type { Storage } from "../storage/index.ts";
-import { judge, type Findings } from "./finding.ts";
+import { judge, type NewFindings } from "./finding.ts";
 
 /** What of the metadata can be believed. */
 export interface CheckedMetadata {
@@ -12,7 +12,7 @@ export interface CheckedMetadata {
 }
 
 /** Reads each of them; what is wrong goes to `findings`. `backup.info` has proven itself when it was read. */
-export async function checkMetadata(storage: Storage, server: string, info: BackupInfo, findings: Findings): Promise<CheckedMetadata> {
+export async function checkMetadata(storage: Storage, server: string, info: BackupInfo, findings: NewFindings): Promise<CheckedMetadata> {
   const { own, label } = info;
   if (own === undefined) return { index: false, list: false };
   const layout = serverLayout(server);

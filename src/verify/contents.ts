@@ -14,9 +14,7 @@ import {
   type BackupSource,
   type ChunkIndexEntry,
 } from "../repository/index.ts";
-import type { Findings } from "./finding.ts";
-
-type NewFindings = Pick<Findings, "add" | "harmful">;
+import type { NewFindings } from "./finding.ts";
 
 /** An entry with the backup in which it lies. */
 export type OnMember = (entry: ChunkIndexEntry, member: BackupSource) => void | Promise<void>;
@@ -38,8 +36,9 @@ export function pathSeenFrom({ info }: BackupSource, member: BackupSource, path:
 }
 
 /**
- * Of a backup of pgmoneta's. What is missing goes to `findings`, once; undefined when its own description says that no restore
- * can be had of it, which is a finding too.
+ * Of a backup of pgmoneta's. What is missing goes to `findings`, also what is still there at first and gone when it is to be
+ * read; undefined when its own description says that no restore can be had of it, which is a finding too.
+ * @param findings which take each only once: the backup is walked through several times
  */
 export async function foreignContents(source: BackupSource, findings: NewFindings): Promise<WalkContents | undefined> {
   const refuse = (path: string, error: unknown): undefined => {
@@ -73,7 +72,7 @@ export async function foreignContents(source: BackupSource, findings: NewFinding
     }
   }
   return async (onMember) => {
-    for (const member of chain) await readMember(source, member, (entry) => onMember(entry, member), undefined);
+    for (const member of chain) await readMember(source, member, (entry) => onMember(entry, member), findings);
   };
 }
 
@@ -87,11 +86,11 @@ async function readMember(
   source: BackupSource,
   member: BackupSource,
   onEntry: (entry: ChunkIndexEntry) => void | Promise<void>,
-  findings: NewFindings | undefined,
+  findings: NewFindings,
 ): Promise<void> {
   const { storage, server, info } = member;
   await readForeignBackup(storage, server, info, onEntry, ({ path, reason, digest }) => {
-    findings?.add({
+    findings.add({
       kind: "missing",
       place: "backup",
       path: pathSeenFrom(source, member, path),

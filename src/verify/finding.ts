@@ -2,6 +2,7 @@
 import { MonetaError, messageOf, toMonetaError } from "../common/index.ts";
 import { encryptionErrors } from "../encryption/index.ts";
 import { pipelineErrors } from "../pipeline/index.ts";
+import { createPathFingerprints } from "../postgres/index.ts";
 import { repositoryErrors } from "../repository/index.ts";
 import { storageErrors, type Storage } from "../storage/index.ts";
 
@@ -39,6 +40,7 @@ export const largestFindings = 1000;
 
 export interface Findings {
   add(finding: Finding): void;
+  /** A path that is in `unread` already is not counted again: some files are read more than once. */
   addUnread(unread: Unread): void;
   readonly list: readonly Finding[];
   readonly unread: readonly Unread[];
@@ -50,7 +52,7 @@ export interface Findings {
 /** @param before what an earlier part of the same verification found */
 export function createFindings(before: { readonly list: readonly Finding[]; readonly count: number; readonly harmful: number } | undefined): Findings {
   const list: Finding[] = [...(before?.list ?? [])];
-  const unread: Unread[] = [];
+  const unread = new Map<string, Unread>();
   let count = before?.count ?? 0;
   let harmful = before?.harmful ?? 0;
   let unreadCount = 0;
@@ -61,11 +63,14 @@ export function createFindings(before: { readonly list: readonly Finding[]; read
       if (list.length < largestFindings) list.push(finding);
     },
     addUnread(one) {
+      if (unread.has(one.path)) return;
       unreadCount += 1;
-      if (unread.length < largestFindings) unread.push(one);
+      if (unread.size < largestFindings) unread.set(one.path, one);
     },
     list,
-    unread,
+    get unread() {
+      return [...unread.values()];
+    },
     get count() {
       return count;
     },
@@ -78,13 +83,22 @@ export function createFindings(before: { readonly list: readonly Finding[]; read
   };
 }
 
-/** The same findings, which take none that they have already: what is looked for again after a stop. */
-export function onlyNew(findings: Findings): Pick<Findings, "add" | "harmful"> {
-  const known = new Set(findings.list.map(({ kind, path }) => `${kind} ${path}`));
+/** Findings to which a part of a verification adds. */
+export type NewFindings = Pick<Findings, "add" | "addUnread" | "harmful">;
+
+/**
+ * The same findings, which take nothing that they have already, or that came this way before: for what is looked at twice,
+ * and for what is looked for again after a stop.
+ */
+export function onlyNew(findings: Findings): NewFindings {
+  const known = createPathFingerprints();
+  const isNew = ({ kind, place, path }: Finding): boolean => known.add(Buffer.from(`${kind} ${place} ${path}`));
+  for (const finding of findings.list) isNew(finding);
   return {
     add(finding) {
-      if (!known.has(`${finding.kind} ${finding.path}`)) findings.add(finding);
+      if (isNew(finding)) findings.add(finding);
     },
+    addUnread: (unread) => findings.addUnread(unread),
     get harmful() {
       return findings.harmful;
     },

@@ -1,6 +1,6 @@
 /** A limit for the bytes that are read in a second. */
-import type { Clock } from "../common/index.ts";
-import type { RandomReader } from "../storage/index.ts";
+import { throwIfAborted, type Clock } from "../common/index.ts";
+import type { RandomReader, Storage } from "../storage/index.ts";
 
 export interface Pace {
   /** Waits until `bytes` more may be read. */
@@ -24,16 +24,17 @@ export function createPace(rateBytes: number, clock: Clock, signal: AbortSignal)
   };
 }
 
-/** The reader, read no faster than the pace allows. */
-export function paced(reader: RandomReader, pace: Pace | undefined): RandomReader {
-  if (pace === undefined) return reader;
-  return {
+/** The storage, of which all open files together are read no faster than the pace allows, and none after the signal. */
+export function paced(storage: Storage, pace: Pace | undefined, signal: AbortSignal): Storage {
+  const follow = (reader: RandomReader): RandomReader => ({
     size: reader.size,
     name: reader.name,
     async read(offset, length, into) {
-      await pace.wait(Math.min(length, Math.max(0, reader.size - offset)));
+      throwIfAborted(signal);
+      await pace?.wait(Math.min(length, Math.max(0, reader.size - offset)));
       return reader.read(offset, length, into);
     },
     close: () => reader.close(),
-  };
+  });
+  return { ...storage, openFile: async (path) => follow(await storage.openFile(path)) };
 }

@@ -5,7 +5,7 @@ import { backupFiles, dataPath, readBackupChunks, readDigestList, serverLayout, 
 import { nameState, type Storage } from "../storage/index.ts";
 import type { CheckedMetadata } from "./check-metadata.ts";
 import type { WalkContents } from "./contents.ts";
-import { judge, type Findings } from "./finding.ts";
+import { judge, type NewFindings } from "./finding.ts";
 import { createPathSum } from "./path-sum.ts";
 
 export interface Survey {
@@ -18,11 +18,14 @@ export interface Survey {
   readonly samples: readonly IndexedFile[];
   /** False for a path in the directory of the backup that belongs to nothing in it. Asked once for each. */
   belongs(path: string): boolean;
+  /** The path is that of a symbolic link, and not of a file. */
+  isLink(path: string): boolean;
 }
 
 /** Surveys a backup whose chunk index is sound. Compares the list of stored digests with it, if that is sound too. */
-export async function survey(storage: Storage, server: string, info: BackupInfo, metadata: CheckedMetadata, findings: Findings): Promise<Survey> {
+export async function survey(storage: Storage, server: string, info: BackupInfo, metadata: CheckedMetadata, findings: NewFindings): Promise<Survey> {
   const known = createPathFingerprints();
+  const links = new Set<string>();
   const due = createPathSum();
   const special = new Map<string, IndexedFile>();
   const wanted = [dataPath("global/pg_control"), dataPath("backup_label")];
@@ -35,7 +38,10 @@ export async function survey(storage: Storage, server: string, info: BackupInfo,
       if (entry.kind === "directory") return;
       const path = entry.kind === "file" ? entry.path + entry.suffix : entry.path;
       known.add(pathToBytes(path));
-      if (entry.kind !== "file") return;
+      if (entry.kind !== "file") {
+        links.add(path);
+        return;
+      }
       due.add(path, entry.storedDigest);
       if (wanted.includes(entry.path)) special.set(entry.path, entry);
     },
@@ -48,6 +54,7 @@ export async function survey(storage: Storage, server: string, info: BackupInfo,
     label: special.get(dataPath("backup_label")),
     samples: [],
     belongs: (path) => !known.add(pathToBytes(path)),
+    isLink: (path) => links.has(path),
   };
 }
 
@@ -77,11 +84,12 @@ export async function surveyForeign(source: BackupSource, contents: WalkContents
     label: special.get(dataPath("backup_label")),
     samples,
     belongs: () => true,
+    isLink: () => true,
   };
 }
 
 /** The list is what `sha256sum -c` goes by: it has to name every stored file with its digest, and no other. */
-async function compareList(storage: Storage, path: string, name: string, due: string, findings: Findings): Promise<void> {
+async function compareList(storage: Storage, path: string, name: string, due: string, findings: NewFindings): Promise<void> {
   const listed = createPathSum();
   try {
     const reader = await storage.openFile(path);
@@ -100,8 +108,8 @@ async function compareList(storage: Storage, path: string, name: string, due: st
   }
 }
 
-/** Looks through the directory of the backup for what does not belong there. */
-export async function findSurplus(storage: Storage, server: string, label: string, due: Survey, findings: Findings): Promise<void> {
+/** Looks through the directory of the backup for what does not belong there, and for links where files were stored. */
+export async function findSurplus(storage: Storage, server: string, label: string, due: Survey, findings: NewFindings): Promise<void> {
   const root = serverLayout(server).backup(label);
   const look = async (below: string): Promise<void> => {
     for await (const { name, kind } of storage.entries(`${root}${below}`)) {
@@ -111,6 +119,10 @@ export async function findSurplus(storage: Storage, server: string, label: strin
       else if (below === "" && nameState(name).state !== "visible") continue;
       else if (!due.belongs(path.slice(1))) {
         findings.add({ kind: "surplus", place: "backup", path: path.slice(1), reason: "it does not belong to the backup", harmful: false });
+      } else if (kind === "symlink" && !due.isLink(path.slice(1))) {
+        // What it leads to was read, and is what was stored: but it may go, or change, without anybody's knowing of the backup.
+        const reason = "a symbolic link has taken the place of the stored file";
+        findings.add({ kind: "changed", place: "backup", path: path.slice(1), reason, harmful: false });
       }
     }
   };

@@ -34,6 +34,9 @@ export interface VerifyState {
   readonly files: number;
   /** Plain bytes of those files. */
   readonly bytes: number;
+  /** Files that were not read because a proven backup has them, and their plain bytes. */
+  readonly skipped: number;
+  readonly skippedBytes: number;
   readonly findings: readonly Finding[];
   readonly findingCount: number;
   readonly harmful: number;

@@ -2,7 +2,7 @@
 import { commonErrors, MonetaError, throwIfAborted } from "../common/index.ts";
 import { encryptionErrors } from "../encryption/index.ts";
 import { pipelineErrors } from "../pipeline/index.ts";
-import { parseBackupLabel, parseControlFile, type ControlFile, type PageVerifierOptions, type TimelineHistory } from "../postgres/index.ts";
+import type { ControlFile, PageVerifierOptions, TimelineHistory } from "../postgres/index.ts";
 import {
   layoutOfLineage,
   openCatalog,
@@ -12,7 +12,6 @@ import {
   serverLayout,
   type BackupInfo,
   type BackupSource,
-  type IndexedFile,
   type OwnFacts,
   type WalInventory,
   type WalSource,
@@ -22,44 +21,44 @@ import { checkFiles, type CheckedFiles } from "./check-files.ts";
 import { checkForeignLists } from "./check-foreign-lists.ts";
 import { checkMetadata } from "./check-metadata.ts";
 import { checkWal } from "./check-wal.ts";
+import { compareFacts } from "./compare-facts.ts";
 import { foreignContents, ownContents, type WalkContents } from "./contents.ts";
 import { verifyErrors } from "./errors.ts";
-import { createFindings, judge, onlyNew, type Findings } from "./finding.ts";
-import { createPace } from "./pace.ts";
+import { createFindings, onlyNew, type Findings, type NewFindings } from "./finding.ts";
+import { createPace, paced } from "./pace.ts";
 import { findSurplus, survey, surveyForeign, type Survey } from "./survey.ts";
 import type { VerifyDependencies, VerifyOptions, VerifyReport } from "./verify-options.ts";
-
-/** Metadata of a relation file's neighbours: a text of people has never more. Bytes. */
-const largestSmallFile = 16 * 1024 * 1024;
 
 /**
  * Verifies. What is wrong is in the report; thrown is what makes a verification impossible: a backup that is not there
  * or whose `backup.info` cannot be trusted, a missing key, the end of the job.
  */
 export async function verify(options: VerifyOptions, deps: VerifyDependencies): Promise<VerifyReport> {
-  const { storage, server, rateBytes, keys } = options;
+  const { server, rateBytes, keys } = options;
   const { clock, logger, signal } = deps;
   const began = clock.monotonic();
   throwIfAborted(signal);
+  const pace = createPace(rateBytes, clock, signal);
+  const storage = paced(options.storage, pace, signal);
   const info = await openCatalog(storage, server).find(options.backup);
   requireKnown(info, server);
   const source: BackupSource = { storage, server, info, keys, signal };
-  const pace = createPace(rateBytes, clock, signal);
   const findings = createFindings(options.resume === undefined ? undefined : resumed(options.resume));
   if (info.own !== undefined && info.encryption !== "none") await requireKey(source, info.own);
   logger.info(`verifies backup ${info.label}`, { bytes: info.restoredBytes, from: options.resume?.entries ?? 0 });
 
-  const examined = await examine(source, findings);
+  // What is looked at twice, or again after a stop.
+  const fresh = onlyNew(findings);
+  const examined = await examine(source, fresh);
   let files: CheckedFiles = { files: 0, bytes: 0, skipped: 0 };
   let cluster: ClusterFacts | undefined = info.own;
   if (examined !== undefined) {
     const { contents, found } = examined;
     if (info.own === undefined && info.encryption !== "none") await requireRightKey(source, found);
     refuseStatus(options, info, findings);
-    const control = await controlOf(source, found.controlFile);
+    const control = await compareFacts({ source, found, resumed: options.resume !== undefined, findings: fresh });
     if (control !== undefined) cluster ??= { systemIdentifier: control.systemIdentifier, walSegmentSize: control.segmentSize };
-    await compareFacts(source, found.controlFile, found.label, onlyNew(findings));
-    let bytesDone = options.resume?.bytes ?? 0;
+    let bytesDone = (options.resume?.bytes ?? 0) + (options.resume?.skippedBytes ?? 0);
     const done = (bytes: number): void => {
       bytesDone += bytes;
       deps.progress({ bytesDone, bytesTotal: found.bytes });
@@ -71,7 +70,7 @@ export async function verify(options: VerifyOptions, deps: VerifyDependencies): 
       clock,
       workers: options.workers,
       bytes: found.bytes,
-      pace,
+      paced: pace !== undefined,
       pages: pagesOf(info, control),
       proven: options.proven ?? new Set(),
       resume: options.resume,
@@ -83,6 +82,8 @@ export async function verify(options: VerifyOptions, deps: VerifyDependencies): 
     });
     if (info.own === undefined) await checkForeignLists(source, findings);
     else await findSurplus(storage, server, info.label, found, findings);
+    if (control === undefined) requireReason(source, findings);
+    else remarkOnPages(info, findings);
   }
   let walPath = serverLayout(server).wal;
   const segments = cluster === undefined ? 0 : await checkNeededWal(options, source, cluster, findings);
@@ -104,7 +105,7 @@ export async function verify(options: VerifyOptions, deps: VerifyDependencies): 
     const inventory = openWalInventory(storage, layout, walSegmentSize);
     const history = await historyFor(historyOf, backup, inventory, into);
     const wal: WalSource = { storage, inventory, systemIdentifier, keys, signal };
-    return history === undefined ? 0 : checkWal({ source: wal, history, info: backup, pace, findings: into });
+    return history === undefined ? 0 : checkWal({ source: wal, history, info: backup, findings: into });
   }
 }
 
@@ -120,10 +121,10 @@ function requireKnown({ label, own, type }: BackupInfo, server: string): void {
 }
 
 /** What there has to be. Undefined when the backup's own description of that is damaged. */
-async function examine(source: BackupSource, findings: Findings): Promise<{ readonly contents: WalkContents; readonly found: Survey } | undefined> {
+async function examine(source: BackupSource, findings: NewFindings): Promise<{ readonly contents: WalkContents; readonly found: Survey } | undefined> {
   const { storage, server, info } = source;
   if (info.own === undefined) {
-    const contents = await foreignContents(source, onlyNew(findings));
+    const contents = await foreignContents(source, findings);
     return contents === undefined ? undefined : { contents, found: await surveyForeign(source, contents) };
   }
   const metadata = await checkMetadata(storage, server, info, findings);
@@ -176,36 +177,14 @@ async function requireRightKey(source: BackupSource, { samples }: Survey): Promi
 
 const resumed = ({ findings, findingCount, harmful }: NonNullable<VerifyOptions["resume"]>) => ({ list: findings, count: findingCount, harmful });
 
-/** A backup that says of itself that it is not complete is none, whatever its bytes are. */
-function refuseStatus({ marked }: VerifyOptions, { valid }: BackupInfo, findings: Findings): void {
-  if (valid || marked === true || findings.harmful > 0) return;
+/**
+ * A backup that says of itself that it is not complete is none, whatever its bytes are. Of one of ours only a verification can
+ * have made it say so: it is stored under its name when it is complete.
+ */
+function refuseStatus({ marked }: VerifyOptions, { valid, own }: BackupInfo, findings: Findings): void {
+  if (valid || own !== undefined || marked === true || findings.harmful > 0) return;
   const reason = "it says that the backup was not completed, or was found faulty";
   findings.add({ kind: "changed", place: "backup", path: "backup.info", reason, harmful: true });
-}
-
-async function contentOf(source: BackupSource, file: IndexedFile): Promise<Buffer | undefined> {
-  if (file.size > largestSmallFile) return undefined;
-  const pieces: Buffer[] = [];
-  try {
-    await readBackupFile(source, file, 1, async (piece) => void pieces.push(piece));
-  } catch (error) {
-    throwIfAborted(source.signal);
-    // It is reported with all the other files; this only says which errors may be.
-    await judge(error, { storage: source.storage, path: file.path, size: undefined });
-    return undefined;
-  }
-  return Buffer.concat(pieces);
-}
-
-/** Undefined when it cannot be read, which is found out with all the other files. */
-async function controlOf(source: BackupSource, controlFile: IndexedFile | undefined): Promise<ControlFile | undefined> {
-  const content = controlFile === undefined ? undefined : await contentOf(source, controlFile);
-  try {
-    return content === undefined ? undefined : parseControlFile(content);
-  } catch (error) {
-    if (!(error instanceof MonetaError)) throw error;
-    return undefined;
-  }
 }
 
 /** How the pages of this cluster are looked at; undefined when they have no checksums. */
@@ -216,32 +195,16 @@ function pagesOf({ own }: BackupInfo, control: ControlFile | undefined): Omit<Pa
   return none ? undefined : { blockSize, relationSegmentBlocks };
 }
 
-/** What a restore refuses because the parts of the backup contradict one another. */
-async function compareFacts(source: BackupSource, controlFile: IndexedFile | undefined, labelFile: IndexedFile | undefined, findings: Pick<Findings, "add">): Promise<void> {
-  const { own, startLsn } = source.info;
-  const contradiction = (path: string, reason: string): void =>
-    findings.add({ kind: "changed", place: "backup", path, reason, harmful: true });
-  const read = async <T>(file: IndexedFile | undefined, path: string, parse: (content: Buffer) => T): Promise<T | undefined> => {
-    if (file === undefined) {
-      findings.add({ kind: "missing", place: "backup", path, reason: "the backup has no such file", harmful: true });
-      return undefined;
-    }
-    const content = await contentOf(source, file);
-    try {
-      return content === undefined ? undefined : parse(content);
-    } catch (error) {
-      if (!(error instanceof MonetaError)) throw error;
-      contradiction(file.path + file.suffix, error.message);
-      return undefined;
-    }
-  };
-  const control = await read(controlFile, "data/global/pg_control", parseControlFile);
-  const label = await read(labelFile, "data/backup_label", parseBackupLabel);
-  if (own !== undefined && control !== undefined && control.systemIdentifier !== own.systemIdentifier) {
-    contradiction("data/global/pg_control", `it belongs to cluster ${control.systemIdentifier} instead of ${own.systemIdentifier}`);
-  }
-  if (own !== undefined && control !== undefined && control.segmentSize !== own.walSegmentSize) {
-    contradiction("data/global/pg_control", `its WAL segments have ${control.segmentSize} bytes instead of ${own.walSegmentSize}`);
-  }
-  if (label !== undefined && label.startLsn !== startLsn) contradiction("data/backup_label", "it names another start of the WAL than backup.info");
+/** Without `pg_control` pages were not looked at, and perhaps no WAL: whatever the file was when its turn came, that is no yes. */
+function requireReason({ server, info }: BackupSource, findings: Findings): void {
+  if (findings.harmful > 0 || findings.unreadCount > 0) return;
+  const path = serverLayout(server).backupFile(info.label, "data/global/pg_control");
+  findings.addUnread({ path, reason: `"${path}" could not be read when it was asked for what else is to be looked at` });
+}
+
+/** The server looks further than a backup can, and counts what it found without saying where. */
+function remarkOnPages({ own }: BackupInfo, findings: Findings): void {
+  if (own?.pageChecksums !== "bad" || findings.unreadCount > 0 || findings.list.some(({ kind }) => kind === "bad-page")) return;
+  const reason = "the server reported pages with a wrong checksum when the backup was taken; in what it sent none is found";
+  findings.add({ kind: "bad-page", place: "backup", path: "backup.info", reason, harmful: false });
 }

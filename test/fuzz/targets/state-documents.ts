@@ -51,7 +51,7 @@ const drill: DrillRecord = {
   reason: null,
 };
 const verification = { began: now, ended: now + 1, outcome: "remarks", files: 9, bytes: 99, findings: 1, reason: "one" };
-const unfinished = { label: drill.label, began: now, entries: 1, files: 1, bytes: 8192, findingCount: 1, harmful: 0, findings: [{ path: "base/1/1259" }] };
+const unfinished = { label: drill.label, began: now, entries: 1, files: 1, bytes: 8192, skipped: 0, skippedBytes: 0, findingCount: 1, harmful: 0, findings: [{ path: "base/1/1259" }] };
 const alarm = { key: "a", code: "WAL_GAP", category: "gap", server: "primary", message: "m", hint: "h", since: now, told: now, goneSince: null };
 
 const gap = { timeline: 1, from: "0/1000000", to: "0/3000000", detectedAt: "2026-11-20T00:00:00.000Z", reason: "removed" };

@@ -1,61 +1,19 @@
 /** WAL pages and records, as the search for a recovery target reads them. */
-import { crc32c } from "../../../src/pipeline/index.ts";
-import { createWalRecordReader, lsn, versionTraits } from "../../../src/postgres/index.ts";
+import { createWalRecordReader, lsn } from "../../../src/postgres/index.ts";
+import { walOf, walPageSize, type MadeUpRecord } from "../../support/wal-bytes.ts";
 import { cut } from "../engine/mutate.ts";
 import { createRandom, type Random } from "../engine/random.ts";
 import { mustEqual, mustHold, type FuzzTarget } from "../engine/target.ts";
 
-const pageSize = 8192;
 const segmentSize = 1024 * 1024;
 const start = lsn(0x3000000);
 
-interface Piece {
-  readonly rmgr: number;
-  readonly info: number;
-  readonly data: Buffer;
-}
+type Piece = MadeUpRecord;
 
-/** Records laid out over pages, as a server writes them. */
-function walOf(records: readonly Piece[], major: 15 | 18): Buffer {
-  const magic = versionTraits(major * 10_000).walPageMagic ?? 0xd110;
-  const bytes = Buffer.alloc(Math.ceil((records.reduce((sum, { data }) => sum + data.length + 64, 100) * 1.1) / pageSize) * pageSize + pageSize);
-  let at = 0;
-  let previous = 0n;
-  const header = (left: number): void => {
-    const long = at % segmentSize === 0;
-    bytes.writeUInt16LE(magic, at);
-    bytes.writeUInt16LE((left > 0 ? 1 : 0) | (long ? 2 : 0), at + 2);
-    bytes.writeUInt32LE(1, at + 4);
-    bytes.writeBigUInt64LE(start + BigInt(at), at + 8);
-    bytes.writeUInt32LE(left, at + 16);
-    if (long) {
-      bytes.writeBigUInt64LE(7412345678901234567n, at + 24);
-      bytes.writeUInt32LE(segmentSize, at + 32);
-      bytes.writeUInt32LE(pageSize, at + 36);
-    }
-    at += long ? 40 : 24;
-  };
-  for (const { rmgr, info, data } of records) {
-    if (at % pageSize === 0) header(0);
-    const record = Buffer.alloc(24 + data.length);
-    record.writeUInt32LE(record.length, 0);
-    record.writeUInt32LE(733, 4);
-    record.writeBigUInt64LE(previous, 8);
-    record[16] = info;
-    record[17] = rmgr;
-    data.copy(record, 24);
-    record.writeUInt32LE(crc32c(record.subarray(0, 20), crc32c(record.subarray(24))), 20);
-    previous = start + BigInt(at);
-    for (let written = 0; written < record.length; ) {
-      if (at % pageSize === 0) header(record.length - written);
-      const part = Math.min(record.length - written, pageSize - (at % pageSize));
-      record.copy(bytes, at, written, written + part);
-      at += part;
-      written += part;
-    }
-    at = (at + 7) & -8;
-  }
-  return bytes.subarray(0, Math.ceil(at / pageSize) * pageSize + (records.length % 2 === 0 ? 0 : pageSize));
+/** Records laid out over pages, behind an odd number of them a page of zeros. */
+function pagesOf(records: readonly Piece[], major: 15 | 18): Buffer {
+  const { bytes } = walOf(records, { start, segmentSize, major });
+  return Buffer.concat([bytes, Buffer.alloc(records.length % 2 === 0 ? 0 : walPageSize)]);
 }
 
 /** The main data of a record behind its short header. */
@@ -113,12 +71,12 @@ export const walRecordsTarget: FuzzTarget = {
   name: "wal-records",
   open: () => ({
     corpus: [
-      walOf([commit, heap(100), abort, restorePoint], 15),
-      walOf([heap(20_000), commit, prepared, heap(3), commit], 18),
-      walOf([commit, switchSegment], 15),
+      pagesOf([commit, heap(100), abort, restorePoint], 15),
+      pagesOf([heap(20_000), commit, prepared, heap(3), commit], 18),
+      pagesOf([commit, switchSegment], 15),
     ],
     words: [Buffer.from([255, 8]), Buffer.from([254, 0, 1, 0, 0]), Buffer.from([253, 0, 0]), Buffer.from([0x10, 0xd1])],
-    generate: (random) => walOf(anyRecords(random), random.once(2) ? 15 : 18),
+    generate: (random) => pagesOf(anyRecords(random), random.once(2) ? 15 : 18),
     run(input, random) {
       const verify = random.once(2);
       const whole = read([input], verify);

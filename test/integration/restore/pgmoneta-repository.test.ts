@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import {
   existsSync,
+  lstatSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -19,12 +20,13 @@ import { commonErrors } from "../../../src/common/index.ts";
 import { deriveMasterKey, type KeyRing, type MasterKey } from "../../../src/encryption/index.ts";
 import { deleteBackup } from "../../../src/job/delete.ts";
 import type { JobEnvironment } from "../../../src/job/job.ts";
+import { verifyBackup } from "../../../src/job/verify.ts";
 import { silentLogger } from "../../../src/log/index.ts";
-import { openCatalog } from "../../../src/repository/index.ts";
+import { openCatalog, openVerifications } from "../../../src/repository/index.ts";
 import { consistencyHistory, openClusterStream, restore, type RestoreOptions } from "../../../src/restore/index.ts";
 import { nothingInUse, runRetention } from "../../../src/retention/index.ts";
-import { openLocalStorage } from "../../../src/storage/index.ts";
-import { verify, type VerifyReport } from "../../../src/verify/index.ts";
+import { openLocalStorage, storageErrors, type LocalStorage } from "../../../src/storage/index.ts";
+import { verify, type VerifyDependencies, type VerifyOptions, type VerifyReport } from "../../../src/verify/index.ts";
 import { insertMarkers, markersIn } from "../../support/marker-table.ts";
 import { layBackup, layWal, type PgmonetaForm, type TakenBackup } from "../../support/pgmoneta-repository.ts";
 import { createCluster, type Cluster } from "../../support/postgres-cluster.ts";
@@ -148,14 +150,14 @@ function optionsFor(root: string, more: Partial<RestoreOptions> = {}): RestoreOp
   };
 }
 
-function verifyIn(root: string, backup: string, more: Partial<RestoreOptions> = {}): Promise<VerifyReport> {
-  const { storage, server, keys } = optionsFor(root, more);
-  return verify({ storage, server, backup, workers: 2, rateBytes: 0, keys, historyOf: consistencyHistory }, dependencies());
+function verifyIn(root: string, backup: string, more: Partial<VerifyOptions> = {}, deps: Partial<VerifyDependencies> = {}): Promise<VerifyReport> {
+  const { storage, server, keys } = optionsFor(root);
+  return verify({ storage, server, backup, workers: 2, rateBytes: 0, keys, historyOf: consistencyHistory, ...more }, { ...dependencies(), ...deps });
 }
 
 /** What a verification found, in short. */
-const foundIn = async (root: string, backup: string): Promise<string[]> =>
-  (await verifyIn(root, backup)).findings.map(({ kind, path, harmful }) => `${kind} ${path}${harmful ? "" : " (harmless)"}`);
+const foundIn = async (root: string, backup: string, more: Partial<VerifyOptions> = {}, deps: Partial<VerifyDependencies> = {}): Promise<string[]> =>
+  (await verifyIn(root, backup, more, deps)).findings.map(({ kind, path, harmful }) => `${kind} ${path}${harmful ? "" : " (harmless)"}`);
 
 const { describe, it } = requires("pg_basebackup", "postgres-15", "zstd", "bzip2");
 
@@ -294,6 +296,74 @@ describe("a backup that pgmoneta took", () => {
     expect((await foundIn(root, first.label)).sort()).toEqual(
       ["changed backup.manifest (harmless)", `missing ${firstSegment}`, "missing data/base/1/1259"].sort(),
     );
+  });
+
+  it("is read by its links whatever was proven: one may lead to another file", async () => {
+    const root = await lay({ compression: "none", encryption: "none" }, true);
+    const proven = new Set([first.label]);
+    expect(await foundIn(root, second.label, { proven })).toEqual([]);
+    const twins = readdirSync(join(first.data, "base/1")).filter((name) => /^[0-9]+$/.test(name) && statSync(join(first.data, "base/1", name)).size === 8192);
+    const home = join(root, "primary", "backup");
+    const [one, other] = twins.filter((name) => lstatSync(join(home, second.label, "data/base/1", name)).isSymbolicLink());
+    if (one === undefined || other === undefined) throw new Error("no two links to files of one size");
+    unlinkSync(join(home, second.label, "data/base/1", one));
+    symlinkSync(join(home, first.label, "data/base/1", other), join(home, second.label, "data/base/1", one));
+    expect(await foundIn(root, second.label, { proven })).toEqual([`changed data/base/1/${one}`]);
+  });
+
+  it("is not whole when a file goes between the first look and its turn", async () => {
+    const root = await lay({ compression: "none", encryption: "none" }, false);
+    const path = join(root, "primary/backup", second.label, "data/postgresql.conf");
+    expect(await foundIn(root, second.label, {}, { onFile: () => rmSync(path, { force: true }) })).toEqual(["missing data/postgresql.conf"]);
+    // What is missing from the beginning on is told once, however often it is looked for.
+    expect(await verifyIn(root, second.label)).toMatchObject({ findings: [{ kind: "missing", path: "data/postgresql.conf" }], findingCount: 1 });
+  });
+
+  it("is not good without pg_control, which says what WAL and which pages to look at: read at the second attempt, or damaged behind a stop", async () => {
+    const root = await lay({ compression: "none", encryption: "none" }, false);
+    const real = openLocalStorage(root);
+    let failures = 1;
+    const storage: LocalStorage = {
+      ...real,
+      openFile: (path) => (path.endsWith("/pg_control") && failures-- > 0 ? Promise.reject(storageErrors.inputOutput("EIO: made by the test", { path })) : real.openFile(path)),
+    };
+    expect(await verifyIn(root, second.label, { storage })).toMatchObject({ findings: [], unreadCount: 1 });
+    failures = 9;
+    // A file that never can be read is one, too.
+    expect(await verifyIn(root, second.label, { storage })).toMatchObject({ findings: [], unreadCount: 1 });
+    const path = join(root, "primary/backup", second.label, "data/global/pg_control");
+    writeFileSync(path, "x", { flag: "r+" });
+    const resume = { entries: 1_000_000, files: 1, bytes: 1, skipped: 0, skippedBytes: 0, findings: [], findingCount: 0, harmful: 0 };
+    expect(await foundIn(root, second.label, { resume })).toEqual(["changed data/global/pg_control"]);
+    expect(await foundIn(root, second.label)).toEqual(["changed data/global/pg_control"]);
+  });
+
+  it("is not whole again because it was asked about twice, when pgmoneta itself says that it is none; marked by a verification it is", async () => {
+    const root = await lay({ compression: "none", encryption: "none" }, false);
+    const storage = openLocalStorage(root);
+    const catalog = openCatalog(storage, "primary");
+    const { label } = second;
+    const environment = {
+      ...dependencies(),
+      server: { name: "primary" },
+      serverConfiguration: () => ({ workers: 2 }),
+      secrets: {},
+      repository: { masterKeyFile: "/nowhere" },
+      storage,
+      uses: () => undefined,
+    } as unknown as JobEnvironment;
+    const ask = (): Promise<unknown> => verifyBackup({ command: "verify", backup: label, all: false, schedule: null }, environment).catch((error: unknown) => (error as { code: string }).code);
+    await catalog.update(label, (now) => ({ ...now, valid: false }));
+    expect([await ask(), await ask()]).toEqual(["VERIFY_FOUND_DAMAGE", "VERIFY_FOUND_DAMAGE"]);
+    expect((await catalog.find(label)).valid).toBe(false);
+    expect((await openVerifications(storage, "primary").read()).backups.size).toBe(0);
+    await catalog.update(label, (now) => ({ ...now, valid: true }));
+    const path = join(root, "primary/backup", label, "data/PG_VERSION");
+    renameSync(path, `${path}.away`);
+    expect([await ask(), (await catalog.find(label)).valid]).toEqual(["VERIFY_FOUND_DAMAGE", false]);
+    renameSync(`${path}.away`, path);
+    expect(await ask()).toMatchObject({ label });
+    expect((await catalog.find(label)).valid).toBe(true);
   });
 
   it("goes, by hand or by retention, and the one that has links into it stays whole", async () => {
