@@ -13,7 +13,8 @@ function headline(response: JsonObject): string {
   const backup = `backup ${textIn(response, "Backup") ?? "?"} of ${textIn(response, "Server") ?? "?"}`;
   const findings = countIn(response, "NumberOfFindings");
   const unread = countIn(response, "NumberOfUnread");
-  if (flagIn(response, "Restorable") === false) return `DAMAGED: ${backup} cannot be restored.`;
+  const harmful = objectsIn(isJsonObject(response.Files) ? response.Files : {}, "Failed").some((finding) => flagIn(finding, "Harmful") === true);
+  if (harmful || (unread === 0 && flagIn(response, "Restorable") === false)) return `DAMAGED: ${backup} cannot be restored.`;
   if (unread > 0) return `NOT VERIFIED: ${backup} could not be read whole.`;
   if (findings > 0) return `NOT CLEAN: ${backup} can be restored, but something was found.`;
   return `Verified ${backup}: every byte is as it was stored.`;

@@ -23,7 +23,8 @@ const failedEntry = (report: PlainReport, finding: PlainFinding): JsonObject => 
 
 /**
  * `verify`. An entry of Failed has Calculated null where no digest of plain bytes can be had. Ours: Kind, Reason, Harmful
- * (a restore is not possible) and Blocks of an entry, Unread, the counts, Restorable, Elapsed, Warnings. NumberOfAll is larger
+ * (a restore is not possible) and Blocks of an entry, Unread, the counts, Restorable (false also where not everything could be
+ * read: it is not known then), Elapsed, Warnings. NumberOfAll is larger
  * than the list All where that would be too long; a warning says so.
  */
 export function verifyResponse(report: PlainReport, warnings: readonly string[] = []): JsonObject {
@@ -44,7 +45,7 @@ export function verifyResponse(report: PlainReport, warnings: readonly string[] 
     NumberOfFindings: report.findingCount,
     NumberOfUnread: report.unreadCount,
     Unread: report.unread.map(({ path, reason }) => ({ FileName: path, Reason: reason })),
-    Restorable: report.harmful === 0,
+    Restorable: report.harmful === 0 && report.unreadCount === 0,
     Elapsed: decimal(report.elapsedMs / 1000),
     Warnings: [...warnings, ...cutOff(report)],
   };

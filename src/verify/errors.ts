@@ -9,7 +9,7 @@ export const verifyErrors = defineErrors({
     retryable: false,
     hint: "The answer lists what was found. A backup that cannot be restored any more is marked and no longer offered: take a new one, and look at the disk. Verified again after a repair, it is offered again.",
   },
-  /** Nothing bad was found, but not everything could be read. */
+  /** Nothing that hinders a restore was found, but not everything could be read. */
   incomplete: {
     code: "VERIFY_INCOMPLETE",
     exit: 86,

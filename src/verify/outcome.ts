@@ -86,16 +86,17 @@ const plainFinding = ({ original, calculated, blocks, ...finding }: Finding): Pl
 export function requireGood(report: PlainReport): void {
   const { server, label, findingCount, harmful, unreadCount, findings, unread } = report;
   const details = { server, label, report: JSON.stringify(report) };
+  // What could not be read may be worse than what was found beside it: that it can be restored is known only when all was read.
+  if (harmful === 0 && unreadCount > 0) {
+    const [first] = unread;
+    const files = unreadCount === 1 ? "one file" : `${unreadCount} files`;
+    throw verifyErrors.incomplete(`${files} of backup ${label} of ${server} could not be read: ${first?.reason ?? ""}`, details);
+  }
   if (findingCount > 0) {
     const first = findings.find((one) => one.harmful === harmful > 0) ?? findings[0];
     const what = findingCount === 1 ? "one finding" : `${findingCount} findings`;
     const means = harmful > 0 ? "it cannot be restored" : "it can be restored all the same";
     const named = first === undefined ? "" : `: ${first.path} (${first.kind}): ${first.reason}`;
     throw verifyErrors.damaged(`backup ${label} of ${server} has ${what}, ${means}${named}`, details);
-  }
-  if (unreadCount > 0) {
-    const [first] = unread;
-    const files = unreadCount === 1 ? "one file" : `${unreadCount} files`;
-    throw verifyErrors.incomplete(`${files} of backup ${label} of ${server} could not be read: ${first?.reason ?? ""}`, details);
   }
 }

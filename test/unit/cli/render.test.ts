@@ -190,7 +190,13 @@ describe("text for people", () => {
     const shown = verifyResponse({ ...verified, allCount: 100_001 });
     expect(shown).toMatchObject({ NumberOfAll: 100_001 });
     expect(text("verify", shown)).toMatch(/^warning: 100001 files are as they were stored; an answer names 2 of them/m);
-    expect(verifyResponse(verified)).toMatchObject({ NumberOfAll: 2, Warnings: [] });
+    expect(verifyResponse(verified)).toMatchObject({ NumberOfAll: 2, Warnings: [], Restorable: true });
+    // Of what could not be read whole nobody knows whether it can be restored, and it is not damaged either.
+    const unread = { ...verified, unread: [{ path: "data/x", reason: "EIO" }], unreadCount: 1 };
+    expect(verifyResponse(unread)).toMatchObject({ Restorable: false });
+    expect(text("verify", verifyResponse(unread))).toMatch(/^NOT VERIFIED: /);
+    const harmful = { kind: "changed", place: "backup", path: "data/y", reason: "", harmful: true, original: null, calculated: null, blocks: [] } as const;
+    expect(text("verify", verifyResponse({ ...unread, findings: [harmful], findingCount: 1, harmful: 1 }))).toMatch(/^DAMAGED: /);
     const list = createFileList(2);
     for (const path of ["a", "b", "c"]) list.add({ path, digest: "" });
     expect([list.count, list.named.map(({ path }) => path)]).toEqual([3, ["a", "b"]]);
