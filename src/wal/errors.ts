@@ -1,5 +1,5 @@
 /** What can go wrong while WAL is received and archived. */
-import { defineErrors } from "../common/index.ts";
+import { defineErrors, type MonetaError } from "../common/index.ts";
 
 export const walErrors = defineErrors({
   otherCluster: {
@@ -105,3 +105,8 @@ export const walErrors = defineErrors({
     hint: "The named file of the repository is not what was archived: check the disk and the kernel log. Restores take the segment from the second copy if that has it; else take a new full backup.",
   },
 });
+
+/** Whether it is one of these: about the WAL and what is stored of it, not about the way to the server. */
+export function isWalError(error: unknown): error is MonetaError {
+  return Object.values(walErrors).some(({ is }) => is(error));
+}

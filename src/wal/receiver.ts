@@ -17,7 +17,7 @@ import { invalidLsn, type Lsn } from "../postgres/index.ts";
 import { replicationErrors, type ConnectOptions } from "../replication/index.ts";
 import { serverLayout } from "../repository/index.ts";
 import { waitForSpace } from "./disk-space.ts";
-import { walErrors } from "./errors.ts";
+import { isWalError, walErrors } from "./errors.ts";
 import { createOwnWalsender } from "./own-walsender.ts";
 import { emptyMemory, lookAtServer, receiveOnce, type ReceiveEnd } from "./receive.ts";
 import type { ReceiverDependencies, ReceiverOptions } from "./receiver-options.ts";
@@ -160,8 +160,10 @@ export async function runReceiver(options: ReceiverOptions, deps: ReceiverDepend
         if (end.kind === "stopped") return;
         await pause(end);
       } catch (thrown) {
-        throwIfAborted(signal);
         const error = toMonetaError(thrown);
+        // What was received last was not stored: no later attempt of this process will say so.
+        if (signal.aborted && isWalError(error)) logger.error(messageWithHint(error), { code: error.code });
+        throwIfAborted(signal);
         machine.handle(refusals.has(error.code) ? "refuse" : "lost");
         if (replicationErrors.slotActive.is(error)) await own.free(connect, options.slot, signal);
         if (replicationErrors.walRemoved.is(error)) memory.missing = true;

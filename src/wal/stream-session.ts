@@ -6,7 +6,7 @@ import { commonErrors, toMonetaError, type Clock, type MonetaError } from "../co
 import { higherLsn, invalidLsn, type Lsn, type TimelineId } from "../postgres/index.ts";
 import { startWalStream, type Connection, type TimelineEnd } from "../replication/index.ts";
 import { coverageIntervalMs, createCoverageTracker, type ProvenMoment } from "./coverage.ts";
-import { walErrors } from "./errors.ts";
+import { isWalError, walErrors } from "./errors.ts";
 import type { WalWriter } from "./wal-writer.ts";
 
 export interface StreamSessionOptions {
@@ -186,14 +186,17 @@ export async function runStreamSession(
       stream.stop();
     });
 
-    /** What came before the end counts: it is made durable now, and not only when there is a server again. */
+    /**
+     * What came before the end counts: it is made durable now, and not only when there is a server again. A disk that refuses
+     * is worse than a connection that ended, and nobody would hear of it again.
+     */
     const settleAfterSync = (end: StreamSessionEnd): void => {
       if (held) return;
       try {
         writer.sync();
         settle(end);
       } catch (error) {
-        settle(end.kind === "failed" ? end : { kind: "failed", error: toMonetaError(error) });
+        settle(end.kind === "failed" && isWalError(end.error) ? end : { kind: "failed", error: toMonetaError(error) });
       }
     };
 

@@ -210,4 +210,23 @@ describe("a disk that refuses a sync", () => {
     expect(receiving.of("gap")).toEqual([]);
     await receiving.stop();
   });
+
+  it("is told also when the receiver is about to end: nobody else would say it", async () => {
+    const storage = roomy({ free: 1e12 });
+    const receiving = receive(cluster, { base: storage.base, storage, calls: disk });
+    await receiving.reached("streaming");
+    await writeWal(cluster, 1);
+    await receiving.flushed(await position(cluster));
+    let stopped: Promise<void> | undefined;
+    disk.fail = (call) => {
+      // Between what is received and its sync.
+      if (call === "write") stopped ??= receiving.stop();
+      return call === "datasync" && stopped !== undefined ? systemError("EIO") : undefined;
+    };
+    await cluster.sql("INSERT INTO filler SELECT g, repeat('z', 100) FROM generate_series(1, 100) g");
+    await waitFor("it is stopped", () => stopped !== undefined);
+    await stopped;
+    expect(receiving.state()).toBe("stopped");
+    expect(receiving.log.filter((line) => line.startsWith("error:"))).toEqual([expect.stringContaining("could not be synced")]);
+  });
 });

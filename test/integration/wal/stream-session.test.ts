@@ -369,6 +369,17 @@ describe("a session ends", () => {
     expect(end).toMatchObject({ kind: "failed", error: { code: "ABORTED" } });
   });
 
+  it("with the error of the disk when that refuses what came before the connection ended, and not with the connection's", async () => {
+    const { end, statuses } = await session(async (peer, heard) => {
+      await hears(heard, 0);
+      disk.fail = (call) => (call === "datasync" ? systemError("EIO") : undefined);
+      await peer.send(Buffer.concat([wal(0, 5000, 50_000), backend.error({ severity: "FATAL", code: "57P01", message: "terminating connection" })]));
+      peer.end();
+    });
+    expect(end).toMatchObject({ kind: "failed", error: { code: "WAL_SYNC_FAILED" } });
+    expect(flushes(statuses)).toEqual([0]);
+  });
+
   it("with a full disk is held: answered with the position as it was, until it is let go", async () => {
     const { end, statuses } = await session(
       async (peer, heard) => {
