@@ -104,7 +104,9 @@ export async function runStreamSession(
       stream.sendStatus({ write: flush, flush, apply: invalidLsn }, askForReply);
       acknowledged = flush;
       // Until the comparison is through nothing says that what was stored before is on disk.
-      if (!writer.comparing) events.progress(writer.received, writer.flushed, serverEnd);
+      if (writer.comparing) return;
+      // A segment that a full disk had given up is received from its start again; what is durable of it was written.
+      events.progress(higherLsn(writer.received, writer.flushed), writer.flushed, serverEnd);
     };
 
     /** WAL that was not here before, or nothing left to send, shows that the server has what comes next. */

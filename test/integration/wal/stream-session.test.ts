@@ -40,6 +40,8 @@ interface Session {
   /** The other messages of the client, by type. */
   readonly others: readonly string[];
   readonly progress: readonly number[];
+  /** What was said to be written at each progress. */
+  readonly written: readonly number[];
   readonly events: readonly string[];
   readonly writer: WalWriter;
 }
@@ -51,6 +53,8 @@ interface SessionOptions {
   readonly serverEnd?: number;
   readonly statusIntervalMs?: number;
   readonly segmentSize?: number;
+  /** Waits for so many status updates before a connection that is held is let go. */
+  readonly heldFor?: number;
 }
 
 interface Script {
@@ -101,6 +105,7 @@ async function session(script: Script, options: SessionOptions = {}): Promise<Se
   });
   const events: string[] = [];
   const progress: number[] = [];
+  const written: number[] = [];
   const end = await runStreamSession(
     connection,
     writer,
@@ -120,15 +125,22 @@ async function session(script: Script, options: SessionOptions = {}): Promise<Se
       alive: () => {
         if (!events.includes("alive")) events.push("alive");
       },
-      progress: (_write, flush) => progress.push(Number(flush) - start),
+      progress: (write, flush) => {
+        progress.push(Number(flush) - start);
+        written.push(Number(write) - start);
+      },
       proven: () => undefined,
     },
     { clock: systemClock, signal: controller.signal },
   );
-  if (end.kind === "disk-full") await end.release();
+  if (end.kind === "disk-full") {
+    const enough = heard.statuses.length + (options.heldFor ?? 0);
+    await waitFor("the server is answered while the connection is held", () => heard.statuses.length >= enough);
+    await end.release();
+  }
   writer.close();
   connection.destroy();
-  return { end, ...heard, progress, events, writer };
+  return { end, ...heard, progress, written, events, writer };
 }
 
 async function listen(peer: ScriptedPeer, heard: { statuses: Status[]; others: string[] }): Promise<void> {
@@ -392,6 +404,23 @@ describe("a session ends", () => {
     );
     expect(end).toMatchObject({ kind: "disk-full", error: { code: "WAL_DISK_FULL" } });
     expect(flushes(statuses)).toEqual([0, 5000]);
+  });
+
+  it("with a disk that shows only at a sync that it is full, and never says that less is written than is durable", async () => {
+    const { end, statuses, progress, written } = await session(
+      async (peer, heard) => {
+        await peer.send(wal(0, 5000));
+        await hears(heard, 5000);
+        disk.fail = (call) => (call === "datasync" ? systemError("ENOSPC") : undefined);
+        await peer.send(wal(5000, 6000));
+        await peer.silence();
+      },
+      { statusIntervalMs: 20, heldFor: 3 },
+    );
+    expect(end).toMatchObject({ kind: "disk-full", error: { code: "WAL_DISK_FULL" } });
+    expect(flushes(statuses)).toEqual([0, 5000]);
+    expect(progress.at(-1)).toBe(5000);
+    expect(written.map((position, at) => position >= (progress[at] ?? 0))).not.toContain(false);
   });
 
   it("with a sync that the disk refuses, and nothing of it was reported", async () => {
