@@ -3,48 +3,57 @@
  * because it has its keys. Deriving them from the master key takes longer than all the rest of a call, and doing
  * the same work twice makes both late.
  */
-import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../common/index.ts";
-import { awaitedName, beatName, prefetchDirectory } from "./own-names.ts";
+import { writeWhole } from "./deliver-segment.ts";
+import { awaitedName, prefetchDirectory } from "./own-names.ts";
+import { isBeating } from "./prefetch-beat.ts";
 
-/** A beat is older than this only when its process has ended, or is too late to be of use. */
-const silentMs = 10_000;
-/** A process that was killed beats no more and seems to live for a while: it must not hold recovery up for long. */
+/**
+ * How long nothing may be seen of the segment. A process that was killed beats no more and seems to live for a while: it
+ * must not hold recovery up for long.
+ */
 const patienceMs = 3_000;
 const pauseMs = 10;
 
-/** Whether the process that touches the file `beat` is at work. */
-export async function isBeating(beat: string): Promise<boolean> {
-  try {
-    return Math.abs(Date.now() - (await stat(beat)).mtimeMs) < silentMs;
-  } catch {
-    // Nobody has begun.
-    return false;
-  }
+export interface AwaitedSegment {
+  readonly name: string;
+  readonly segmentSize: number;
+  /** Where PostgreSQL wants it. */
+  readonly destination: string;
+  readonly dataDirectory: string;
+  readonly clock: Clock;
 }
 
 /**
- * Has the process that keeps segments ready make the segment `name`, and moves it to `destination`. False when there is no
+ * Has the process that keeps segments ready make a segment, and moves it to its destination. False when there is no
  * such process or it does not come to it in time: then the segment is to be fetched. Never rejects.
  */
-export async function takeAwaited(name: string, destination: string, dataDirectory: string, clock: Clock): Promise<boolean> {
+export async function takeAwaited({ name, segmentSize, destination, dataDirectory, clock }: AwaitedSegment): Promise<boolean> {
   const directory = join(dataDirectory, prefetchDirectory);
-  const [awaited, beat, ready] = [awaitedName, beatName, name].map((file) => join(directory, file)) as [string, string, string];
+  const awaited = join(directory, awaitedName);
+  const ready = join(directory, name);
   try {
-    if (!(await isBeating(beat))) return false;
+    if (!(await isBeating(directory))) return false;
     await writeFile(awaited, name, { mode: 0o600 });
-    const begin = clock.monotonic();
+    let most = 0;
+    let seen = clock.monotonic();
     while (!(await exists(ready))) {
-      if (clock.monotonic() - begin > patienceMs || !(await isBeating(beat))) return false;
+      const bytes = await bytesUnderWay(directory, name);
+      // One that has all its bytes is being synced, which takes as long as it would take here.
+      if (bytes > most || bytes >= segmentSize) seen = clock.monotonic();
+      most = Math.max(most, bytes);
+      if (clock.monotonic() - seen > patienceMs || !(await isBeating(directory))) return false;
       await clock.sleep(pauseMs);
     }
     // First, so that it is not made a second time when it is gone from there.
     await rm(awaited, { force: true });
-    await rename(ready, destination);
+    await move(ready, destination);
     return true;
   } catch {
-    // pg_wal on another file system, for example.
+    // No room where it is to be, for example: then it is said by whoever fetches it.
     return false;
   } finally {
     await rm(awaited, { force: true }).catch(() => undefined);
@@ -56,6 +65,27 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** Bytes that lie there of a segment which has not its name yet; of two processes that make it, of the one that is further. */
+async function bytesUnderWay(directory: string, name: string): Promise<number> {
+  const files = (await readdir(directory)).filter((file) => file.startsWith(`${name}.`));
+  const sizes = await Promise.all(files.map((file) => stat(join(directory, file)).then(({ size }) => size, () => 0)));
+  return Math.max(0, ...sizes);
+}
+
+/** Also where pg_wal is a link to another file system: then the segment has its name there when all of it is on disk. */
+async function move(ready: string, destination: string): Promise<void> {
+  try {
+    await rename(ready, destination);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+    await writeWhole(destination, async (write) => {
+      for await (const piece of createReadStream(ready) as AsyncIterable<Buffer>) await write(piece);
+      return true;
+    });
+    await rm(ready);
+  }
 }
 
 /** The other side: what somebody waits for, as far as it can be read. */

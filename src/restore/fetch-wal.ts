@@ -167,7 +167,10 @@ async function fetchSegment({ storage, inventory, plan, signal, directory, onAhe
   const source: WalSource = { storage, inventory, systemIdentifier, keys: keysOf(storage, plan), signal };
   if (onAhead !== undefined) {
     if (await noteAsked(name, directory, plan)) onAhead();
-    else if (canBeReady(name, plan) && (await takeAwaited(name, destination, directory, systemClock))) return "delivered";
+    else if (canBeReady(name, plan)) {
+      const { segmentSize } = plan;
+      if (await takeAwaited({ name, segmentSize, destination, dataDirectory: directory, clock: systemClock })) return "delivered";
+    }
   }
   if (await deliverSegment(source, name, destination, plan)) return "delivered";
   if (start >= plan.to) return "absent";

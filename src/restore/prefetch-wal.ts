@@ -3,15 +3,16 @@
  * PostgreSQL will ask for next ready in the data directory, whole and checked; the shell moves them. It may be killed,
  * be late or be there twice: then a segment is not ready and is fetched when it is asked for, nothing else.
  */
-import { mkdir, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../common/index.ts";
 import { lsnPlus, parseSegmentName, segmentName, segmentTimeline } from "../postgres/index.ts";
 import type { WalSource } from "../repository/index.ts";
-import { isBeating, readAwaited } from "./awaited-segment.ts";
+import { readAwaited } from "./awaited-segment.ts";
 import { deliverSegment } from "./deliver-segment.ts";
 import { restoreErrors } from "./errors.ts";
 import { askedName, awaitedName, beatName, endName, prefetchDirectory } from "./own-names.ts";
+import { beginBeat, isBeating } from "./prefetch-beat.ts";
 import type { RecoveryPlan } from "./recovery-plan.ts";
 
 const wholeName = /^[0-9A-F]{24}$/;
@@ -22,7 +23,7 @@ const pauseMs = 20;
 /** A server that takes nothing any more has stopped, or waits for something else. */
 const idleMs = 60_000;
 
-/** How many segments lie ready at most. */
+/** How many segments lie ready at most, besides one that a call waits for. */
 function capacity({ segmentSize }: Pick<RecoveryPlan, "segmentSize">): number {
   return Math.max(1, Math.min(mostSegments, Math.floor(largestPrefetch / segmentSize)));
 }
@@ -56,7 +57,7 @@ export async function noteAsked(name: string, dataDirectory: string, plan: Recov
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await writeFile(join(directory, askedName), name, { mode: 0o600 });
-    return !(await isBeating(join(directory, beatName)));
+    return !(await isBeating(directory));
   } catch {
     // No room, for example: then segments are fetched one by one.
     return false;
@@ -73,19 +74,24 @@ export interface KeepReady {
 }
 
 /**
- * Keeps segments ready until the end of what is planned, or nobody takes them any more. Rejects when that is no longer
- * possible, which nobody needs to be told: PostgreSQL will ask for that segment by its name, and then it is said.
+ * Keeps segments ready until the end of what is planned, nobody takes them any more, or another process has taken over.
+ * Rejects when that is no longer possible, or with ABORTED when the signal of the source says so. Nobody needs to be told:
+ * PostgreSQL will ask for that segment by its name, and then it is said.
  */
 export async function keepReady({ source, plan, dataDirectory, stillWanted, clock }: KeepReady): Promise<void> {
   const directory = join(dataDirectory, prefetchDirectory);
-  const beat = join(directory, beatName);
-  if (await isBeating(beat)) return;
-  await writeFile(beat, "", { mode: 0o600 });
+  if (await isBeating(directory)) return;
+  const beat = await beginBeat(directory, clock);
   try {
-    for (const name of await readdir(directory)) if (name.includes(".")) await rm(join(directory, name), { force: true });
+    await removeLeftovers();
     await follow();
   } finally {
-    await rm(beat, { force: true });
+    await beat.end();
+  }
+
+  /** Of processes that were killed. One that still writes to such a file ends by that: there is one too many. */
+  async function removeLeftovers(): Promise<void> {
+    for (const name of await readdir(directory)) if (name.includes(".")) await rm(join(directory, name), { force: true });
   }
 
   async function follow(): Promise<void> {
@@ -94,9 +100,7 @@ export async function keepReady({ source, plan, dataDirectory, stillWanted, cloc
     let taken = clock.monotonic();
     let before = 0;
     while (await stillWanted()) {
-      const now = new Date(clock.now());
-      // Fails when the directory is gone: recovery has ended.
-      await utimes(beat, now, now);
+      if (!(await beat.isOurs())) return;
       const names = new Set(await readdir(directory));
       const latest = (await readFile(join(directory, askedName), "utf8")).trim();
       // It is not written in one step: what is cut off is read again.
@@ -117,12 +121,14 @@ export async function keepReady({ source, plan, dataDirectory, stillWanted, cloc
         await deliver(awaited);
         continue;
       }
-      const ready = [...names].filter((name) => wholeName.test(name)).length;
+      // What was asked for last goes to the call that waits for it. When that gave up, it lies there until another one is
+      // asked for, and must not take the place of those that come next.
+      const ready = [...names].filter((name) => wholeName.test(name) && name !== asked).length;
       if (ready < before) taken = clock.monotonic();
       before = ready;
       const ahead = last === "" ? [] : segmentsAhead(last, plan);
       if (last !== "" && ahead.length === 0 && ready === 0) return;
-      const next = ahead.slice(0, Math.min(atTheSameTime, capacity(plan) - ready));
+      const next = ahead.slice(0, Math.max(0, Math.min(atTheSameTime, capacity(plan) - ready)));
       if (next.length > 0) {
         await Promise.all(next.filter((name) => !names.has(name)).map((name) => deliver(name)));
         last = next.at(-1) ?? last;

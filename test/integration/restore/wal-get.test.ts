@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wri
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { fetchWal, prefetchWal, recoveryPlanFile } from "../../../src/restore/index.ts";
-import { systemClock } from "../../../src/common/index.ts";
+import { systemClock, type Clock } from "../../../src/common/index.ts";
 import { createMasterKey, readMasterKey } from "../../../src/vault/index.ts";
 import { insertMarkers, markersIn } from "../../support/marker-table.ts";
 import { createCluster, type Cluster } from "../../support/postgres-cluster.ts";
@@ -62,7 +62,7 @@ beforeAll(async () => {
   source = await createCluster({ walSegmentSize: segmentSize, settings: { wal_keep_size: "200MB" } });
   rig = await createRig(source, { masterKey, masterKeyFile: keyFile });
   await rig.backup({ compression: "zstd", encryption: "aes-256-gcm" });
-  for (let round = 0; round < 6; round += 1) {
+  for (let round = 0; round < 20; round += 1) {
     await insertMarkers(source, round * 3 + 1, round * 3 + 3);
     await source.sql("SELECT pg_logical_emit_message(true, 'bulk', repeat('x', 900000))");
   }
@@ -156,26 +156,55 @@ describe("restore_command delivers", () => {
   });
 
   it("keeps nothing ready any more once the plan of another restore lies there", async () => {
-    const plan = join(data, recoveryPlanFile);
     expect(await startsPrefetch(plain(archived()[0] ?? ""))).toBe(true);
     await whileKeepingReady(async () => {
       await waitFor("segments lie ready", () => ready().length > 0);
-      const bytes = readFileSync(plan);
-      rmSync(plan);
-      writeFileSync(`${plan}.new`, bytes, { mode: 0o600 });
-      renameSync(`${plan}.new`, plan);
+      replacePlan();
     });
+    rmSync(join(data, "moneta_wal"), { recursive: true });
+  });
+
+  it("as many as there is room for, also when a call gave up waiting for one, or one further on is asked for", async () => {
+    const names = archived().map(plain);
+    expect(names.length).toBeGreaterThan(14);
+    const [begin = "", second = "", third = ""] = names;
+    const further = names[12] ?? "";
+    let rests = 0;
+    const clock: Clock = { ...systemClock, sleep: (ms, signal) => ((rests += 1), systemClock.sleep(ms, signal)) };
+    const waitingFor = (name: string): void => writeFileSync(join(data, "moneta_wal", "awaited"), name);
+    expect(await startsPrefetch(begin)).toBe(true);
+    waitingFor(begin);
+    await whileKeepingReady(async () => {
+      await waitFor("those that come next lie ready besides the one that nobody takes", () => ready().join() === names.slice(0, 9).join(), { seen: ready });
+      waitingFor(further);
+      await waitFor("the one further on lies ready", () => ready().includes(further));
+      const before = rests;
+      await waitFor("there is nothing to do", () => rests > before);
+      expect(ready()).toEqual([...names.slice(0, 9), further]);
+      for (const name of [second, third]) rmSync(join(data, "moneta_wal", name));
+      await waitFor("one more is made", () => ready().includes(names[9] ?? ""), { seen: ready });
+      replacePlan();
+    }, clock);
     rmSync(join(data, "moneta_wal"), { recursive: true });
   });
 });
 
+/** As another restore into the same place does. */
+function replacePlan(): void {
+  const plan = join(data, recoveryPlanFile);
+  const bytes = readFileSync(plan);
+  rmSync(plan);
+  writeFileSync(`${plan}.new`, bytes, { mode: 0o600 });
+  renameSync(`${plan}.new`, plan);
+}
+
 /** What lies ready for the shell. */
 const ready = (): string[] => readdirSync(join(data, "moneta_wal")).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
-const keepReady = (): Promise<void> => prefetchWal({ plan: join(data, recoveryPlanFile), clock: systemClock });
+const keepReady = (clock = systemClock): Promise<void> => prefetchWal({ plan: join(data, recoveryPlanFile), clock });
 
 /** Runs a step beside a process that keeps segments ready, and waits for its end, which must come by itself. */
-async function whileKeepingReady(step: () => Promise<void>): Promise<void> {
-  const kept = keepReady().then(() => undefined, (error: unknown) => error);
+async function whileKeepingReady(step: () => Promise<void>, clock?: Clock): Promise<void> {
+  const kept = keepReady(clock).then(() => undefined, (error: unknown) => error);
   await step();
   expect([undefined, "RECOVERY_PLAN_DAMAGED"]).toContain(((await kept) as { code?: string } | undefined)?.code);
 }
