@@ -62,7 +62,7 @@ export async function runWalGet(
       name: file,
       destination,
       onAhead: () => startPrefetch(plan),
-      onSecondCopy: (name, why) => stderr.write(`moneta-cli wal-get ${file}: ${name} is taken from the second copy of the WAL: ${why}\n`),
+      onSecondCopy: (line) => stderr.write(`${line}\n`),
     });
     return fetched === "delivered" ? delivered : absent;
   } catch (error) {

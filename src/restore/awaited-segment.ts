@@ -10,6 +10,7 @@ import type { Clock } from "../common/index.ts";
 import { writeWhole } from "./deliver-segment.ts";
 import { awaitedName, prefetchDirectory } from "./own-names.ts";
 import { isBeating } from "./prefetch-beat.ts";
+import { notedSegment, takeNote } from "./segment-note.ts";
 
 /**
  * How long nothing may be seen of the segment. A process that was killed beats no more and seems to live for a while: it
@@ -25,13 +26,15 @@ export interface AwaitedSegment {
   readonly destination: string;
   readonly dataDirectory: string;
   readonly clock: Clock;
+  /** Called with the line that the server's log is to have about it, if there is one. */
+  readonly onNote?: ((line: string) => void) | undefined;
 }
 
 /**
  * Has the process that keeps segments ready make a segment, and moves it to its destination. False when there is no
  * such process or it does not come to it in time: then the segment is to be fetched. Never rejects.
  */
-export async function takeAwaited({ name, segmentSize, destination, dataDirectory, clock }: AwaitedSegment): Promise<boolean> {
+export async function takeAwaited({ name, segmentSize, destination, dataDirectory, clock, onNote }: AwaitedSegment): Promise<boolean> {
   const directory = join(dataDirectory, prefetchDirectory);
   const awaited = join(directory, awaitedName);
   const ready = join(directory, name);
@@ -50,6 +53,8 @@ export async function takeAwaited({ name, segmentSize, destination, dataDirector
     }
     // First, so that it is not made a second time when it is gone from there.
     await rm(awaited, { force: true });
+    const line = await takeNote(directory, name);
+    if (line !== undefined) onNote?.(line);
     await move(ready, destination);
     return true;
   } catch {
@@ -69,7 +74,7 @@ async function exists(path: string): Promise<boolean> {
 
 /** Bytes that lie there of a segment which has not its name yet; of two processes that make it, of the one that is further. */
 async function bytesUnderWay(directory: string, name: string): Promise<number> {
-  const files = (await readdir(directory)).filter((file) => file.startsWith(`${name}.`));
+  const files = (await readdir(directory)).filter((file) => file.startsWith(`${name}.`) && notedSegment(file) === undefined);
   const sizes = await Promise.all(files.map((file) => stat(join(directory, file)).then(({ size }) => size, () => 0)));
   return Math.max(0, ...sizes);
 }

@@ -2,6 +2,7 @@
 import { endName, prefetchDirectory } from "./own-names.ts";
 import { recoveryPlanFile } from "./recovery-plan.ts";
 import type { RestoreProgram } from "./restore-options.ts";
+import { noteName } from "./segment-note.ts";
 import { markerName } from "./unfinished-marker.ts";
 
 /** Exit status of `wal-get` for a file that lies beyond the end of the archive; Node never ends with it by itself. */
@@ -14,7 +15,7 @@ function word(text: string): string {
 
 /**
  * `restore_command`: PostgreSQL calls it in the data directory, where the plan of recovery lies. A segment that an
- * earlier call had ready is moved by the shell alone. Node ends with status 1 when the script is gone, which PostgreSQL
+ * earlier call had ready is moved by the shell alone, which first says what there is to say about it. Node ends with status 1 when the script is gone, which PostgreSQL
  * would take for the end of the archive and promote with rows lost. So the script is looked for first, and the end of
  * the archive has a status that nothing else ends with: only that one becomes PostgreSQL's 1, every other failure
  * becomes fatal, and a signal stays one.
@@ -23,7 +24,9 @@ export function restoreCommand({ node, script, arguments: more = [] }: RestorePr
   const words = [node, script, ...more].map(word);
   const call = [...words, "wal-get", "--plan", recoveryPlanFile, "--", word(server), "%f", '"%p"'].join(" ");
   const ready = `${prefetchDirectory}/%f`;
-  const moved = `test -f ${ready} && mv ${ready} "%p" && exit 0`;
+  const note = `${prefetchDirectory}/${noteName("%f")}`;
+  const told = `if test -f ${note}; then cat ${note} >&2; rm -f ${note}; fi`;
+  const moved = `if test -f ${ready}; then ${told}; mv ${ready} "%p" && exit 0; fi`;
   const translated = `s=$?; test $s = 0 && exit 0; test $s = ${absentStatus} && exit 1; test $s -gt 126 && exit $s; exit 126`;
   return `test -r ${word(script)} || exit 126; ${moved}; ${call}; ${translated}`;
 }

@@ -4,7 +4,7 @@
  * Everything else is an error, which must stop recovery.
  */
 import { readFile, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { systemClock, type Clock } from "../common/index.ts";
 import {
   classifyWalFile,
@@ -18,15 +18,26 @@ import {
   type TimelineHistory,
   type TimelineId,
 } from "../postgres/index.ts";
-import { layoutOfLineage, openDataKeys, openWalInventory, repositoryErrors, type ServerLayout, type WalInventory, type WalSource } from "../repository/index.ts";
+import {
+  layoutOfLineage,
+  openDataKeys,
+  openWalInventory,
+  repositoryErrors,
+  type SecondCopy,
+  type ServerLayout,
+  type WalInventory,
+  type WalSource,
+} from "../repository/index.ts";
 import { openLocalStorage, type Storage } from "../storage/index.ts";
 import { masterKeySource } from "../vault/index.ts";
 import { takeAwaited } from "./awaited-segment.ts";
 import { deliverSegment, writeWhole } from "./deliver-segment.ts";
 import { restoreErrors } from "./errors.ts";
+import { prefetchDirectory } from "./own-names.ts";
 import { canBeReady, keepReady, noteAsked } from "./prefetch-wal.ts";
 import { noteEnd, refuseEarlyEnd } from "./recovery-end.ts";
 import { parseRecoveryPlan, type RecoveryPlan } from "./recovery-plan.ts";
+import { leaveNote, secondCopyLine } from "./segment-note.ts";
 
 export interface WalFetch {
   /** Path of the plan of recovery. */
@@ -36,8 +47,8 @@ export interface WalFetch {
   /** Where it wants it: `%p`. */
   readonly destination: string;
   readonly signal?: AbortSignal | undefined;
-  /** Called when a file is taken from the second copy of the WAL, with what is wrong with the first. */
-  readonly onSecondCopy?: ((name: string, why: string) => void) | undefined;
+  /** Called when a file is taken from the second copy of the WAL, with the line for the server's log that says so, and why. */
+  readonly onSecondCopy?: ((line: string) => void) | undefined;
   /** Called when segments follow that nobody keeps ready: `prefetchWal` should be started, in a process of its own. */
   readonly onAhead?: (() => void) | undefined;
 }
@@ -51,7 +62,7 @@ export async function fetchWal({ plan: path, name, destination, signal, onAhead,
   const storage = openLocalStorage(plan.baseDir);
   const layout = await layoutOfLineage(storage, plan.server, plan.systemIdentifier);
   await refuseWithoutRepository(storage, plan, layout);
-  const inventory = inventoryOf(storage, plan, layout, onSecondCopy);
+  const inventory = inventoryOf(storage, plan, layout, (taken, why) => onSecondCopy?.(secondCopyLine(name, taken, why)));
   const file = classifyWalFile(name);
   if (file.kind === "history") {
     await refuseEarlyEnd(file.timeline, dirname(path), plan);
@@ -59,7 +70,7 @@ export async function fetchWal({ plan: path, name, destination, signal, onAhead,
   }
   // Notes on backups are for people, partial segments have their segment's name in an archive: neither is kept.
   if (file.kind !== "segment") return "absent";
-  return fetchSegment({ storage, inventory, plan, signal, directory: dirname(path), onAhead }, name, destination);
+  return fetchSegment({ storage, inventory, plan, signal, directory: dirname(path), onAhead, onSecondCopy }, name, destination);
 }
 
 export interface WalPrefetch {
@@ -78,20 +89,23 @@ export async function prefetchWal({ plan: path, clock, signal }: WalPrefetch): P
   const plan = parseRecoveryPlan(await readPlanText(path), path);
   const storage = openLocalStorage(plan.baseDir);
   const { systemIdentifier } = plan;
-  const inventory = inventoryOf(storage, plan, await layoutOfLineage(storage, plan.server, systemIdentifier), undefined);
+  const dataDirectory = dirname(path);
+  const inventory = inventoryOf(storage, plan, await layoutOfLineage(storage, plan.server, systemIdentifier), (segment, why) => {
+    leaveNote(join(dataDirectory, prefetchDirectory), segment, secondCopyLine(segment, segment, why));
+  });
   const source: WalSource = { storage, inventory, systemIdentifier, keys: keysOf(storage, plan), signal };
   // Another restore into the same place has a plan of its own.
   const stillWanted = async (): Promise<boolean> => (await identityOf(path)) === identity;
-  await keepReady({ source, plan, dataDirectory: dirname(path), stillWanted, clock });
+  await keepReady({ source, plan, dataDirectory, stillWanted, clock });
 }
 
 function inventoryOf(
   storage: Storage,
   { segmentSize, secondCopy }: RecoveryPlan,
   layout: ServerLayout,
-  onSecondCopy: WalFetch["onSecondCopy"],
+  taken: SecondCopy["taken"],
 ): WalInventory {
-  const second = secondCopy === undefined ? undefined : { storage: openLocalStorage(secondCopy), taken: onSecondCopy ?? (() => undefined) };
+  const second = secondCopy === undefined ? undefined : { storage: openLocalStorage(secondCopy), taken };
   return openWalInventory(storage, layout, segmentSize, second);
 }
 
@@ -154,10 +168,11 @@ interface Delivery {
   readonly signal: AbortSignal | undefined;
   /** Where the plan lies: the data directory. */
   readonly directory: string;
-  readonly onAhead: (() => void) | undefined;
+  readonly onAhead: WalFetch["onAhead"];
+  readonly onSecondCopy: WalFetch["onSecondCopy"];
 }
 
-async function fetchSegment({ storage, inventory, plan, signal, directory, onAhead }: Delivery, name: string, destination: string): Promise<FetchedWal> {
+async function fetchSegment({ storage, inventory, plan, signal, directory, onAhead, onSecondCopy }: Delivery, name: string, destination: string): Promise<FetchedWal> {
   const { timeline, start } = parseSegmentName(name, plan.segmentSize);
   if (!(await isOwner(inventory, plan, timeline, start))) return "absent";
   await noteEnd(start, directory, plan);
@@ -169,7 +184,8 @@ async function fetchSegment({ storage, inventory, plan, signal, directory, onAhe
     if (await noteAsked(name, directory, plan)) onAhead();
     else if (canBeReady(name, plan)) {
       const { segmentSize } = plan;
-      if (await takeAwaited({ name, segmentSize, destination, dataDirectory: directory, clock: systemClock })) return "delivered";
+      const request = { name, segmentSize, destination, dataDirectory: directory, clock: systemClock, onNote: onSecondCopy };
+      if (await takeAwaited(request)) return "delivered";
     }
   }
   if (await deliverSegment(source, name, destination, plan)) return "delivered";

@@ -14,6 +14,7 @@ import { restoreErrors } from "./errors.ts";
 import { askedName, awaitedName, beatName, endName, prefetchDirectory } from "./own-names.ts";
 import { beginBeat, isBeating } from "./prefetch-beat.ts";
 import type { RecoveryPlan } from "./recovery-plan.ts";
+import { notedSegment } from "./segment-note.ts";
 
 const wholeName = /^[0-9A-F]{24}$/;
 const largestPrefetch = 128 * 1024 * 1024;
@@ -91,7 +92,10 @@ export async function keepReady({ source, plan, dataDirectory, stillWanted, cloc
 
   /** Of processes that were killed. One that still writes to such a file ends by that: there is one too many. */
   async function removeLeftovers(): Promise<void> {
-    for (const name of await readdir(directory)) if (name.includes(".")) await rm(join(directory, name), { force: true });
+    const names = new Set(await readdir(directory));
+    for (const name of names) {
+      if (name.includes(".") && !names.has(notedSegment(name) ?? "")) await rm(join(directory, name), { force: true });
+    }
   }
 
   async function follow(): Promise<void> {
@@ -110,7 +114,8 @@ export async function keepReady({ source, plan, dataDirectory, stillWanted, cloc
         taken = clock.monotonic();
         const useful = new Set([asked, ...segmentsAhead(asked, plan), askedName, awaitedName, beatName, endName]);
         for (const name of names) {
-          if (useful.has(name)) continue;
+          const about = notedSegment(name) ?? name;
+          if (useful.has(about) && names.has(about)) continue;
           await rm(join(directory, name), { force: true });
           names.delete(name);
         }

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock, type Clock } from "../../../src/common/index.ts";
 import { takeAwaited } from "../../../src/restore/awaited-segment.ts";
 import { beginBeat, isBeating } from "../../../src/restore/prefetch-beat.ts";
+import { leaveNote } from "../../../src/restore/segment-note.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { waitFor } from "../../support/wait-for.ts";
 
@@ -42,14 +43,15 @@ const nothing = (): void => undefined;
 
 async function take(steps: readonly (() => void)[], destination = join(dataDirectory, "RECOVERYXLOG")) {
   writeFileSync(join(directory, "beat"), "");
-  const taken = await takeAwaited({ name, segmentSize, destination, dataDirectory, clock: clockOf(steps) });
-  return { taken, bytes: existsSync(destination) ? readFileSync(destination) : undefined };
+  const said: string[] = [];
+  const taken = await takeAwaited({ name, segmentSize, destination, dataDirectory, clock: clockOf(steps), onNote: (line) => said.push(line) });
+  return { taken, said, bytes: existsSync(destination) ? readFileSync(destination) : undefined };
 }
 
 describe("a call for a segment that is not ready", () => {
   it("waits as long as there is ever more of it, and while it is synced", async () => {
     const steps = [grow(200), nothing, grow(200), nothing, nothing, grow(200), grow(200), grow(200), nothing, nothing, nothing, nothing, nothing, publish];
-    expect(await take(steps)).toEqual({ taken: true, bytes: Buffer.alloc(segmentSize, 1) });
+    expect(await take(steps)).toEqual({ taken: true, said: [], bytes: Buffer.alloc(segmentSize, 1) });
     expect(readdirSync(directory)).toEqual(["beat"]);
   });
 
@@ -59,9 +61,20 @@ describe("a call for a segment that is not ready", () => {
     expect(existsSync(join(directory, "awaited"))).toBe(false);
   });
 
+  it("does not take a note on it for a part of it", async () => {
+    const longer = (bytes: number) => (): void => leaveNote(directory, name, "x".repeat(bytes));
+    expect((await take([longer(1000), longer(2000), longer(3000), longer(4000), longer(5000), grow(1000), publish])).taken).toBe(false);
+  });
+
+  it("has said what there is to say about it, once", async () => {
+    const line = `${name} is taken from the second copy of the WAL: the repository does not have it`;
+    expect(await take([grow(1000), () => leaveNote(directory, name, line), publish])).toMatchObject({ taken: true, said: [line] });
+    expect(readdirSync(directory)).toEqual(["beat"]);
+  });
+
   it("is answered with one that lies ready", async () => {
     writeFileSync(join(directory, name), "WAL");
-    expect(await take([])).toEqual({ taken: true, bytes: Buffer.from("WAL") });
+    expect(await take([])).toEqual({ taken: true, said: [], bytes: Buffer.from("WAL") });
   });
 });
 

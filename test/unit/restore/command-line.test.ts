@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { restoreCommand } from "../../../src/restore/command-line.ts";
+import { leaveNote } from "../../../src/restore/segment-note.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 
 const segment = "000000010000000000000004";
@@ -59,6 +60,18 @@ describe("restore_command", () => {
     expect(run(1)).toMatchObject({ status: 0, stdout: "" });
     expect(readFileSync(join(data, "pg_wal", "RECOVERYXLOG"), "utf8")).toBe("WAL");
     expect(existsSync(ready)).toBe(false);
+  });
+
+  it("says first what there is to say about it, and only of the segment that is taken", () => {
+    const directory = join(data, "moneta_wal");
+    const other = "000000010000000000000005";
+    mkdirSync(directory);
+    writeFileSync(join(directory, segment), "WAL");
+    leaveNote(directory, segment, `${segment} is 100% "odd" $(and) it's said`);
+    leaveNote(directory, other, "of another one");
+    expect(run(1)).toMatchObject({ status: 0, stdout: "", stderr: `${segment} is 100% "odd" $(and) it's said\n` });
+    expect(readFileSync(join(data, "pg_wal", "RECOVERYXLOG"), "utf8")).toBe("WAL");
+    expect(readdirSync(directory)).toEqual([`${other}.why`]);
   });
 
   it("asks the program when what lies ready cannot be moved", () => {
