@@ -1,5 +1,5 @@
 /** The command line that a restored server calls for WAL, safe for the shell and for PostgreSQL's `%` escapes. */
-import { endName, prefetchDirectory } from "./own-names.ts";
+import { endName, prefetchDirectory, spentDirectory } from "./own-names.ts";
 import { recoveryPlanFile } from "./recovery-plan.ts";
 import type { RestoreProgram } from "./restore-options.ts";
 import { noteName } from "./segment-note.ts";
@@ -31,8 +31,11 @@ export function restoreCommand({ node, script, arguments: more = [] }: RestorePr
   return `test -r ${word(script)} || exit 126; ${moved}; ${call}; ${translated}`;
 }
 
-/** `recovery_end_command`: what lay ready is not needed any more; nor is a marker that a restore was killed before removing. */
-export const recoveryEndCommand = `rm -rf ${prefetchDirectory} ${markerName}`;
+/**
+ * `recovery_end_command`: what lay ready is not needed any more; nor is a marker that a restore was killed before removing.
+ * The directory gets another name first, because the process that keeps segments ready may still be adding to it.
+ */
+export const recoveryEndCommand = `rm -rf ${spentDirectory}; mv ${prefetchDirectory} ${spentDirectory} 2>/dev/null; rm -rf ${spentDirectory} ${markerName}`;
 
 /** `restore_command` of a server that has all its WAL in pg_wal: nothing is in any archive, which is status 1. */
 export const emptyArchive = "exit 1";

@@ -3,7 +3,7 @@
  * there they are of another time: the plan of another recovery, segments for another target, a marker of nobody.
  */
 import { dataPath } from "../repository/index.ts";
-import { prefetchDirectory } from "./own-names.ts";
+import { prefetchDirectory, spentDirectory } from "./own-names.ts";
 import { recoveryPlanFile } from "./recovery-plan.ts";
 import { markerName } from "./unfinished-marker.ts";
 
@@ -15,9 +15,9 @@ export const standbyStateName = "moneta_standby.json";
 /** See `standby/file-seals.ts`. */
 export const fileSealsName = "moneta_standby.seals";
 
-const ownNames = [heldBackControlFile, recoveryPlanFile, prefetchDirectory, markerName, standbyStateName, fileSealsName];
+const ownNames = [heldBackControlFile, recoveryPlanFile, prefetchDirectory, spentDirectory, markerName, standbyStateName, fileSealsName];
 const exact = new Set([...ownNames, `${standbyStateName}.tmp`, `${fileSealsName}.tmp`].map(dataPath));
-const beginnings = [`${dataPath(prefetchDirectory)}/`, `${dataPath(markerName)}.`];
+const beginnings = [`${dataPath(prefetchDirectory)}/`, `${dataPath(spentDirectory)}/`, `${dataPath(markerName)}.`];
 
 /** A path of a backup that a restore leaves out, because it would take it for its own. */
 export function isOwnFile(path: string): boolean {

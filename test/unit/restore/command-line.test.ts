@@ -2,9 +2,13 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { restoreCommand } from "../../../src/restore/command-line.ts";
+import { dataPath } from "../../../src/repository/index.ts";
+import { recoveryEndCommand, restoreCommand } from "../../../src/restore/command-line.ts";
+import { isOwnFile } from "../../../src/restore/own-files.ts";
 import { leaveNote } from "../../../src/restore/segment-note.ts";
+import { startProcess } from "../../support/processes.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
+import { waitFor } from "../../support/wait-for.ts";
 
 const segment = "000000010000000000000004";
 
@@ -82,5 +86,42 @@ describe("restore_command", () => {
     chmodSync(join(data, "pg_wal"), 0o700);
     // Root may write there all the same.
     expect(status).toBe(process.getuid?.() === 0 ? 0 : 126);
+  });
+});
+
+describe("recovery_end_command", () => {
+  const run = (cwd: string) => spawnSync("/bin/sh", ["-c", recoveryEndCommand], { cwd, encoding: "utf8" });
+  const well = { status: 0, stdout: "", stderr: "" };
+
+  it("removes what lay ready while a process still adds to it", async () => {
+    const data = temporaryDirectory().path;
+    for (let round = 0; round < 5; round += 1) {
+      mkdirSync(join(data, "moneta_wal"));
+      // As the process that keeps segments ready: by names in the directory, until that is gone.
+      const loop = "i=0; while echo WAL > moneta_wal/$i; do i=$(( (i + 1) % 200 )); done 2> /dev/null; exit 0";
+      const adding = await startProcess("/bin/sh", ["-c", loop], { cwd: data });
+      await waitFor("it adds", () => readdirSync(join(data, "moneta_wal")).length === 200);
+      expect(run(data)).toMatchObject(well);
+      expect(await adding.finished).toMatchObject({ status: 0 });
+      expect(readdirSync(data)).toEqual([]);
+    }
+  });
+
+  it("removes what an end that was cut off left, and the marker, and is content with nothing", () => {
+    const data = temporaryDirectory().path;
+    for (const name of ["moneta_wal", "moneta_wal.old"]) {
+      mkdirSync(join(data, name));
+      writeFileSync(join(data, name, segment), "WAL");
+    }
+    writeFileSync(join(data, "moneta_restore_unfinished.json"), "{}");
+    writeFileSync(join(data, "PG_VERSION"), "15");
+    expect(run(data)).toMatchObject(well);
+    expect(run(data)).toMatchObject(well);
+    expect(readdirSync(data)).toEqual(["PG_VERSION"]);
+  });
+
+  it("cut off, leaves nothing that a restore takes from a backup", () => {
+    for (const name of ["moneta_wal", "moneta_wal.old", `moneta_wal.old/${segment}`]) expect([name, isOwnFile(dataPath(name))]).toEqual([name, true]);
+    expect(isOwnFile(dataPath("moneta_wal.older"))).toBe(false);
   });
 });
