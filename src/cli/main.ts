@@ -100,7 +100,7 @@ async function runAsOperator(): Promise<number> {
 
 async function run(): Promise<number> {
   const [word, plan] = words;
-  if (word === walPrefetchCommand && plan !== undefined) return runWalPrefetch(plan);
+  if (word === walPrefetchCommand && plan !== undefined) return runWalPrefetch(plan, interrupted.signal);
   const walGet = parseWalGet(words);
   return walGet === undefined ? runAsOperator() : runWalGet(walGet, process.stderr);
 }

@@ -81,11 +81,11 @@ function startPrefetch(plan: string): void {
   child.unref();
 }
 
-/** Stays until recovery takes no more segments. Never rejects. */
-export async function runWalPrefetch(plan: string): Promise<number> {
+/** Stays until recovery takes no more segments, or the signal ends it. Never rejects. */
+export async function runWalPrefetch(plan: string, signal: AbortSignal): Promise<number> {
   try {
     const { prefetchWal } = await import("../restore/index.ts");
-    await prefetchWal({ plan, clock: systemClock });
+    await prefetchWal({ plan, clock: systemClock, signal });
     return 0;
   } catch {
     // Nobody listens; PostgreSQL will ask for that segment by its name, and then it is said and counts.

@@ -9,7 +9,8 @@ import { insertMarkers, markersIn } from "../../support/marker-table.ts";
 import { createCluster, type Cluster } from "../../support/postgres-cluster.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { waitFor } from "../../support/wait-for.ts";
-import { createRig, promoted, startOn, type Rig } from "./rig.ts";
+import { startProcess } from "../../support/processes.ts";
+import { createRig, program, promoted, startOn, type Rig } from "./rig.ts";
 
 const segmentSize = 1024 * 1024;
 let source: Cluster;
@@ -185,6 +186,19 @@ describe("restore_command delivers", () => {
       await waitFor("one more is made", () => ready().includes(names[9] ?? ""), { seen: ready });
       replacePlan();
     }, clock);
+    rmSync(join(data, "moneta_wal"), { recursive: true });
+  });
+
+  it("nothing more when the process that keeps segments ready is told to end", async () => {
+    expect(await startsPrefetch(plain(archived()[0] ?? ""))).toBe(true);
+    const keeper = await startProcess(program.node, [program.script, "wal-prefetch", recoveryPlanFile], { cwd: data });
+    const beat = (): string[] => readdirSync(join(data, "moneta_wal")).filter((name) => name === "beat");
+    await waitFor("segments lie ready", () => ready().length === 8 && beat().length === 1, { seen: keeper.output });
+    keeper.kill("SIGTERM");
+    // By itself it would go on for a minute.
+    await waitFor("it has ended", () => !keeper.isRunning(), { deadlineMs: 30_000 });
+    expect(await keeper.finished).toMatchObject({ status: 1, signal: null, stdout: "", stderr: "" });
+    expect(beat()).toEqual([]);
     rmSync(join(data, "moneta_wal"), { recursive: true });
   });
 });
