@@ -52,11 +52,13 @@ export function createThreadPool<Request, Answer>({ name, module }: ThreadPoolOp
   const endThreads = (): void => {
     const ending = [...threads];
     threads.clear();
+    // Whoever gave the pool back did not wait for these.
+    const closed = compressionErrors.failed(`${name} was closed while it worked`);
     for (const thread of ending) {
-      // Whoever gave the pool back did not wait for this.
-      settle(thread, (task) => task.reject(compressionErrors.failed(`${name} was closed while it worked`)));
+      settle(thread, (task) => task.reject(closed));
       void thread.worker.terminate();
     }
+    for (const task of waiting.splice(0)) task.reject(closed);
   };
 
   const give = (thread: Thread<Request, Answer>, task: Task<Request, Answer>): void => {
@@ -70,8 +72,9 @@ export function createThreadPool<Request, Answer>({ name, module }: ThreadPoolOp
     const task = thread.task;
     thread.task = undefined;
     if (task !== undefined) act(task);
-    const next = waiting.shift();
-    if (next !== undefined && threads.has(thread)) give(thread, next);
+    // A thread that has ended takes nothing: what waits is for the others.
+    const next = threads.has(thread) ? waiting.shift() : undefined;
+    if (next !== undefined) give(thread, next);
     // An idle thread must not keep the process alive.
     else thread.worker.unref();
   };
