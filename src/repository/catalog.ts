@@ -44,6 +44,8 @@ export interface Catalog {
    * Throws BACKUP_NOT_FOUND, or BACKUP_DAMAGED for a label whose metadata cannot be trusted.
    */
   find(which: string): Promise<BackupInfo>;
+  /** The greatest label that a backup or leftover has; empty, and so less than any, where there is none. */
+  newestLabel(): Promise<string>;
   /** A label in UTC, greater than that of every backup and leftover. */
   nextLabel(clock: Clock): Promise<string>;
   /** Changes the metadata of a backup in one step and gives the result. The label stays. */
@@ -155,13 +157,13 @@ export function openCatalog(storage: Storage, server: string): Catalog {
     return { ...info, valid: (await problemOf(info)) === undefined };
   }
 
-  async function nextLabel(clock: Clock): Promise<string> {
-    const taken: string[] = [];
+  async function newestLabel(): Promise<string> {
+    let newest = "";
     for await (const { name } of storage.entries(layout.backups)) {
       const label = nameState(name).name.slice(0, 14);
-      if (isLabel(label)) taken.push(label);
+      if (isLabel(label) && label > newest) newest = label;
     }
-    return nextLabelAfter(taken, clock.now());
+    return newest;
   }
 
   async function update(label: string, change: (info: BackupInfo) => BackupInfo): Promise<BackupInfo> {
@@ -187,7 +189,8 @@ export function openCatalog(storage: Storage, server: string): Catalog {
     entries,
     list,
     find,
-    nextLabel,
+    newestLabel,
+    nextLabel: async (clock) => nextLabelAfter([await newestLabel()], clock.now()),
     update,
     setKeep: (label, keep) => update(label, (info) => ({ ...info, keep })),
     leftovers: () => findLeftovers(storage, layout),

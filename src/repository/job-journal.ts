@@ -16,6 +16,8 @@ export interface JournalEntry {
   readonly submitted: number;
   /** Null while it waits for its turn. */
   readonly started: number | null;
+  /** Of a backup that began: the greatest label that was there before it, empty for none; null where it is not known. */
+  readonly newestBefore: string | null;
 }
 
 export interface JobJournal {
@@ -46,8 +48,8 @@ export function openJobJournal(storage: Storage, server: string): JobJournal {
 
 function entryOf(value: unknown): JournalEntry | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { id, command, backup, submitted, started } = value as JsonObject;
+  const { id, command, backup, submitted, started, newestBefore } = value as JsonObject;
   if (!isCount(id) || !isText(command) || !isMoment(submitted)) return undefined;
   if (!(backup === null || isText(backup)) || !(started === null || isMoment(started))) return undefined;
-  return { id, command, backup, submitted, started };
+  return { id, command, backup, submitted, started, newestBefore: isText(newestBefore) ? newestBefore : null };
 }

@@ -19,7 +19,7 @@ import { supervisorErrors } from "./errors.ts";
 import type { HandlerContext } from "./handler-context.ts";
 import { troubleAfter, type Job, type JobOutcome } from "./job.ts";
 import { jobTraits } from "./job-table.ts";
-import { findDone } from "./finished-work.ts";
+import { findDone, labelBefore } from "./finished-work.ts";
 import { createJobRecorder, reportCutOff } from "./job-journal.ts";
 import type { LiveMasterKey } from "./live-master-key.ts";
 import { createJobs, type Jobs } from "./jobs.ts";
@@ -219,6 +219,7 @@ export async function createCore(options: CoreOptions, storage: LocalStorage, lo
       if (command === "ship-wal") server.secondCopy?.progress(files);
       else recordArchived(server, files, storedBytes, clock.now());
     },
+    labelBefore: (job) => labelBefore(job, storage),
     findDone: (job) => findDone(job, { storage, catalog }),
     onEnd: afterJob,
     onChange: (name) => recorder.note(name, jobs.active(name)),

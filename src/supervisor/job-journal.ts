@@ -11,6 +11,7 @@ import { openJobJournal, type JobJournal, type JournalEntry } from "../repositor
 import type { Storage } from "../storage/index.ts";
 import type { JobCommand } from "../state/index.ts";
 import { supervisorErrors } from "./errors.ts";
+import type { WorkSought } from "./finished-work.ts";
 import type { Job } from "./job.ts";
 import { jobTraits } from "./job-table.ts";
 
@@ -33,12 +34,13 @@ export interface JobRecorder {
   written(): Promise<void>;
 }
 
-const entryFor = ({ id, command, request, submitted, started }: Job): JournalEntry => ({
+const entryFor = ({ id, command, request, submitted, started, newestBefore }: Job): JournalEntry => ({
   id,
   command,
   backup: "backup" in request ? request.backup : null,
   submitted,
   started: started ?? null,
+  newestBefore: newestBefore ?? null,
 });
 
 /** What is known of the file of one server. */
@@ -89,7 +91,7 @@ export function createJobRecorder(storage: Storage, logger: Logger): JobRecorder
 }
 
 /** What its process did before it ended all the same; undefined when nothing of it is there. */
-export type FindDone = (job: Pick<Job, "command" | "server"> & { readonly started: number | undefined }) => Promise<JobResult | undefined>;
+export type FindDone = (job: WorkSought) => Promise<JobResult | undefined>;
 
 /** Names in the log what the daemon before this one did not come to, and forgets it. Only before any job is taken. */
 export async function reportCutOff(server: string, storage: Storage, findDone: FindDone, logger: Logger): Promise<readonly CutOffJob[]> {
@@ -108,14 +110,14 @@ export async function reportCutOff(server: string, storage: Storage, findDone: F
 }
 
 async function outcomeOf(server: string, entry: JournalEntry, findDone: FindDone): Promise<CutOffJob> {
-  const { id, command, backup, submitted, started } = entry;
+  const { id, command, backup, submitted, started, newestBefore } = entry;
   const what = `the ${command}${backup === null ? "" : ` ${backup}`} of ${server}`;
   const at = (ms: number): string => new Date(ms).toISOString();
   if (started === null) {
     const error = supervisorErrors.jobNotBegun(`${what} waited in line since ${at(submitted)} and never began: the daemon died`);
     return { id, command, outcome: { state: "cancelled", error } };
   }
-  const done = Object.hasOwn(jobTraits, command) ? await findDone({ command: command as JobCommand, server, started }) : undefined;
+  const done = Object.hasOwn(jobTraits, command) ? await findDone({ command: command as JobCommand, server, started, newestBefore: newestBefore ?? undefined }) : undefined;
   if (done !== undefined) return { id, command, outcome: { state: "succeeded", label: done.label } };
   const error = supervisorErrors.jobDied(`${what}, begun at ${at(started)}, was cut off: the daemon died`);
   return { id, command, outcome: { state: "died", error } };

@@ -35,6 +35,8 @@ export interface JobContext {
   readonly startMessage: (job: Job) => ToJob;
   readonly onArchived?: (segments: number, storedBytes: number) => void;
   readonly onLog: (message: FromJob & { type: "log" }) => void;
+  /** The greatest label of its server, for a job whose work is looked for by it; undefined for any other. */
+  readonly labelBefore: (job: Job) => Promise<string> | undefined;
   /** What a job whose process ended without a word has done all the same; undefined when nothing is there. */
   readonly findDone: (job: Job) => Promise<JobResult | undefined>;
   /**
@@ -59,6 +61,8 @@ export interface Job {
   /** Milliseconds since 1970. */
   readonly submitted: number;
   readonly started: number | undefined;
+  /** Of a backup: the greatest label that was there before its process started, empty for none. Undefined where it is not known. */
+  readonly newestBefore: string | undefined;
   readonly ended: number | undefined;
   readonly outcome: JobOutcome | undefined;
   readonly pid: number | undefined;
@@ -96,6 +100,7 @@ export function createJob(
   const graceful = new AbortController();
   let process: RunningProcess<ToJob> | undefined;
   let started: number | undefined;
+  let newestBefore: string | undefined;
   let ended: number | undefined;
   let outcome: JobOutcome | undefined;
   let cancelReason = "it was cancelled";
@@ -227,6 +232,24 @@ export function createJob(
     else void lookForWork().then(finish);
   };
 
+  const prepare = (): void => {
+    // It was cancelled while the labels were looked at.
+    if (machine.state !== "starting") return;
+    started = clock.now();
+    record.set({ started });
+    // A daemon that dies from here on must not leave behind that this one never began.
+    const written = context.recorded(job);
+    if (written === undefined) begin();
+    else void written.then(begin);
+  };
+  /** What cannot be seen is not known: then nothing is ever taken for its work. */
+  const noteLabel = async (looking: Promise<string>): Promise<void> => {
+    try {
+      newestBefore = await looking;
+    } catch (error) {
+      logger.warn(`which backups of ${server} are there before job ${id} could not be seen: ${messageOf(error)}`);
+    }
+  };
   const begin = (): void => {
     // It was cancelled while it was written down.
     if (machine.state !== "starting") return;
@@ -256,6 +279,9 @@ export function createJob(
     get started() {
       return started;
     },
+    get newestBefore() {
+      return newestBefore;
+    },
     get ended() {
       return ended;
     },
@@ -274,12 +300,9 @@ export function createJob(
     settled,
     dispatch() {
       machine.handle("dispatch");
-      started = clock.now();
-      record.set({ started });
-      // A daemon that dies from here on must not leave behind that this one never began.
-      const written = context.recorded(job);
-      if (written === undefined) begin();
-      else void written.then(begin);
+      const looking = context.labelBefore(job);
+      if (looking === undefined) prepare();
+      else void noteLabel(looking).then(prepare);
     },
     cancel(reason) {
       if (machine.state === "cancelling" || isFinal(machine.state)) return;

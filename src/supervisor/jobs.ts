@@ -20,6 +20,7 @@ export interface JobsOptions {
   readonly spawn: JobContext["spawn"];
   readonly startMessage: JobContext["startMessage"];
   readonly onLog: (message: FromJob & { type: "log" }) => void;
+  readonly labelBefore: JobContext["labelBefore"];
   readonly findDone: JobContext["findDone"];
   readonly onArchived: (server: string, segments: number, storedBytes: number, command: JobCommand) => void;
   /** A job has its outcome and nothing of it runs any more. */
@@ -122,6 +123,7 @@ export function createJobs(options: JobsOptions): Jobs {
         spawn: options.spawn,
         startMessage: options.startMessage,
         onLog: options.onLog,
+        labelBefore: options.labelBefore,
         findDone: options.findDone,
         recorded,
         onArchived: (segments, storedBytes) => options.onArchived(server, segments, storedBytes, request.command),

@@ -16,7 +16,12 @@ const backup: JobRequest = { command: "backup", parent: null };
 const removal: JobRequest = { command: "delete", backup: "oldest", force: false };
 const result: JobResult = { label: "20261120090136", notes: [], facts: {} };
 
-function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.resolve(undefined), storage?: Storage) {
+function setUp(
+  records = 8,
+  findDone: JobContext["findDone"] = () => Promise.resolve(undefined),
+  storage?: Storage,
+  labelBefore: JobContext["labelBefore"] = () => undefined,
+) {
   const clock = createManualClock();
   const { logger, records: lines } = createRecordingLogger();
   const { spawn, processes } = createSpawner();
@@ -34,6 +39,7 @@ function setUp(records = 8, findDone: JobContext["findDone"] = () => Promise.res
     startMessage: (job) => ({ type: "cancel", reason: `start of ${job.id}` }),
     onLog: () => undefined,
     onArchived: () => undefined,
+    labelBefore,
     findDone,
     onEnd: (job: Job, outcome: JobOutcome) => ended.push([job.id, outcome.state]),
     onNarrowed: (job: Job) => narrowed.push(job.id),
@@ -161,6 +167,41 @@ describe("a job", () => {
     process(0).end({ signal: "SIGKILL" });
     expect((await job.done).state).toBe("died");
     expect(lines.filter(({ level }) => level === "warn").map(({ message }) => message)).toEqual([expect.stringContaining("could not be seen: EIO") as string]);
+  });
+
+  it("knows the labels that were there before its process is started, as long as they can be seen", async () => {
+    const answers: ((label: string | Error) => void)[] = [];
+    const storage = openLocalStorage(temporaryDirectory().path);
+    const { jobs, process, processes, lines } = setUp(8, undefined, storage, (job) => {
+      if (job.command !== "backup") return undefined;
+      return new Promise((resolve, reject) => answers.push((answer) => (typeof answer === "string" ? resolve(answer) : reject(answer))));
+    });
+    const journal = openJobJournal(storage, "primary");
+    const ends = async (index: number): Promise<void> => {
+      await waitFor("the process is started", () => processes.length > index);
+      process(index).end({ signal: "SIGKILL" });
+    };
+    const known = jobs.submit("primary", backup);
+    await jobs.whenAccepted("primary");
+    expect([known.state, known.started, processes.length]).toEqual(["starting", undefined, 0]);
+    expect(await journal.read()).toMatchObject([{ started: null, newestBefore: null }]);
+    answers[0]?.("20261120090135");
+    await waitFor("the process is started", () => processes.length === 1);
+    expect(await journal.read()).toMatchObject([{ started: 0, newestBefore: "20261120090135" }]);
+    await ends(0);
+    await known.done;
+    const unseen = jobs.submit("primary", backup);
+    answers[1]?.(new Error("EIO"));
+    await ends(1);
+    await unseen.done;
+    expect([known.newestBefore, unseen.newestBefore]).toEqual(["20261120090135", undefined]);
+    expect(lines.filter(({ level }) => level === "warn").map(({ message }) => message)).toEqual(["which backups of primary are there before job 2 could not be seen: EIO"]);
+    const cancelled = jobs.submit("primary", backup);
+    cancelled.cancel("an operator cancelled it");
+    answers[2]?.("20261120090135");
+    expect(await cancelled.done).toMatchObject({ state: "cancelled", error: { code: "JOB_NOT_BEGUN" } });
+    await settled();
+    expect(processes).toHaveLength(2);
   });
 
   it("that is cancelled and says so is cancelled, one that fails on the way out has failed", async () => {
@@ -424,6 +465,7 @@ describe("the jobs of the daemon", () => {
       startMessage: () => ({ type: "cancel", reason: "" }),
       onLog: () => undefined,
       onArchived: () => undefined,
+      labelBefore: () => undefined,
       findDone: () => Promise.resolve(undefined),
       onEnd: () => undefined,
       onChange: () => undefined,
