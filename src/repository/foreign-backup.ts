@@ -79,11 +79,25 @@ export async function readForeignBackup(
   await walk(reading, backupFiles.data, "");
   for (const { directory, oid } of info.tablespaces) await walk(reading, directory, `pg_tblspc/${oid}/`);
   for (const { path, checksum } of due.values()) {
+    if (await giveLate(reading, path)) continue;
     const count = onProblem === undefined ? ` (${due.size} such files)` : "";
     const reason = `it has no ${path}, which its manifest names${count}`;
     problem({ path: storedPath(path, info), reason, digest: checksum });
   }
   return totals;
+}
+
+/**
+ * A link that gives way to its file while the directory is read may be in no list of it, neither as the one nor as the other.
+ * Gives whether there is something by the name that the file `path` of the manifest is due to have.
+ */
+async function giveLate(reading: Reading, path: string): Promise<boolean> {
+  const { info, layout, storage } = reading;
+  const suffix = usualSuffix(info);
+  const stored = storedPath(path, info) + suffix;
+  if ((await storage.stat(layout.backupFile(info.label, stored)))?.kind !== "file") return false;
+  await giveFile(reading, stored, path + suffix, true);
+  return true;
 }
 
 /** Where a file of the manifest lies within the backup, but for its suffixes. */
@@ -185,9 +199,11 @@ async function endOfLink(reading: Reading, path: string, manifestPath: string): 
   }
 }
 
+const usualSuffix = ({ compression, encryption }: BackupInfo): string => compressionSuffix[compression] + (encryption === "none" ? "" : ENCRYPTION_SUFFIX);
+
 /** What a stored name has behind the name of the manifest. A file of PostgreSQL's may end like a compressed one. */
 function suffixOf(manifestPath: string, location: string, { due, info }: Reading): string {
-  const usual = compressionSuffix[info.compression] + (info.encryption === "none" ? "" : ENCRYPTION_SUFFIX);
+  const usual = usualSuffix(info);
   if (usual !== "" && manifestPath.endsWith(usual) && due.has(manifestPath.slice(0, -usual.length))) return usual;
   if (due.has(manifestPath)) return "";
   const { plainName } = specFromName(location);
