@@ -4,8 +4,11 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, sym
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { messageOf } from "../../../src/common/index.ts";
+import type { JobEnvironment } from "../../../src/job/job.ts";
+import { verifyBackup as verifyJob } from "../../../src/job/verify.ts";
+import type { MasterKey } from "../../../src/encryption/index.ts";
 import { rootHistory, segmentsOfRange } from "../../../src/postgres/index.ts";
-import { openCatalog, serverLayout, type BackupInfo, type PageChecksums } from "../../../src/repository/index.ts";
+import { openCatalog, openVerifications, serverLayout, type BackupInfo, type PageChecksums } from "../../../src/repository/index.ts";
 import { storageErrors, type LocalStorage } from "../../../src/storage/index.ts";
 import { createMasterKey, readMasterKey } from "../../../src/vault/index.ts";
 import type { VerifyState } from "../../../src/verify/index.ts";
@@ -15,11 +18,12 @@ import { createCluster, type Cluster } from "../../support/postgres-cluster.ts";
 import { seededNumbers } from "../../support/sample-bytes.ts";
 import { temporaryDirectory } from "../../support/temporary-directory.ts";
 import { repositoryFiles, type RepositoryFile } from "../restore/corruption-world.ts";
-import { createRig, type Rig } from "../restore/rig.ts";
+import { createRig, dependencies, type Rig } from "../restore/rig.ts";
 import { askVerify, verifyBackup } from "./asking.ts";
 
 let source: Cluster;
 let rig: Rig;
+let master: MasterKey;
 let plain: BackupInfo;
 let sealed: BackupInfo;
 let spoilt: BackupInfo;
@@ -34,7 +38,8 @@ beforeAll(async () => {
   await createMasterKey(keyFile, randomBytes(16).toString("hex"));
   source = await createCluster();
   await source.sql("CREATE TABLE kept AS SELECT g, md5(g::text) AS v FROM generate_series(1, 5000) g");
-  rig = await createRig(source, { masterKey: await readMasterKey(keyFile), masterKeyFile: keyFile });
+  master = await readMasterKey(keyFile);
+  rig = await createRig(source, { masterKey: master, masterKeyFile: keyFile });
   plain = await rig.backup();
   sealed = await rig.backup({ compression: "zstd", encryption: "aes-256-gcm" });
   await rig.archive({ encryption: "aes-256-gcm" });
@@ -154,6 +159,16 @@ describe("a backup that is what was stored", () => {
     expect(Object.fromEntries(report.findings.map(({ path, kind }) => [path, kind]))).toMatchObject({ [changed]: "changed", [missing]: "missing" });
     expect(report.harmful).toBe(2);
     expect(await verifyBackup(rig, spoilt.label)).toMatchObject({ harmful: 0 });
+  });
+
+  it("is whole again after a verification that finds nothing, also when nobody knows any more why it was marked", async () => {
+    const catalog = openCatalog(rig.storage, rig.server);
+    await catalog.update(plain.label, (now) => ({ ...now, valid: false }));
+    const settings = { server: { name: rig.server }, serverConfiguration: () => ({ workers: 2 }), secrets: { masterKey: master.material.toString("base64") }, repository: { masterKeyFile: "/nowhere" } };
+    const environment = { ...dependencies(), ...settings, storage: rig.storage, uses: () => undefined } as unknown as JobEnvironment;
+    await verifyJob({ command: "verify", backup: plain.label, all: false, schedule: null }, environment);
+    expect((await catalog.find(plain.label)).valid).toBe(true);
+    expect((await openVerifications(rig.storage, rig.server).read()).backups.get(plain.label)?.outcome).toBe("good");
   });
 
   it("is read no faster than it may be", async () => {
