@@ -125,6 +125,8 @@ export interface RetentionRequest {
   readonly minimum: number;
   /** What other jobs work with or wait for when it begins. */
   readonly inUse: RepositoryUse;
+  /** The timeline that the server is on; null is not known. */
+  readonly timeline: number | null;
 }
 /** What must not be taken away at the moment. */
 export interface RepositoryUse {
@@ -236,6 +238,7 @@ export const jobRequest: Check<JobRequest> = variants<"command", JobRequest>("co
     policy: retentionPolicy,
     minimum: count,
     inUse: repositoryUse,
+    timeline: nullable(count),
   }),
   lineage: object<LineageRequest>({ command: () => "lineage", expected: nullable(text) }),
   "retention-plan": object<RetentionPlanRequest>({
@@ -243,6 +246,7 @@ export const jobRequest: Check<JobRequest> = variants<"command", JobRequest>("co
     policy: retentionPolicy,
     minimum: count,
     inUse: repositoryUse,
+    timeline: nullable(count),
   }),
 });
 

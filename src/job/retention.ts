@@ -23,10 +23,11 @@ async function carryOut(
     backups,
     wal: walInUse.map(({ timeline, from }) => ({ timeline: timelineId(timeline), from: parseLsn(from) })),
   };
+  const timeline = request.timeline === null ? undefined : timelineId(request.timeline);
   progress({ phase: "delete" });
   const remarks: string[] = [];
   const outcome = await runRetention(
-    { server: server.name, storage, policy: policyOf(request), minimum, inUse, dryRun },
+    { server: server.name, storage, policy: policyOf(request), minimum, inUse, timeline, dryRun },
     {
       clock,
       logger,

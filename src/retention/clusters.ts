@@ -26,11 +26,14 @@ export function clustersOf(backups: readonly BackupInfo[]): Clusters {
       continue;
     }
     if (before !== undefined && isOther(before, info)) borders.add(info.label);
-    byLabel.set(info.label, `pgmoneta ${borders.size}`);
+    byLabel.set(info.label, lastForeign(borders));
     before = info;
   }
   return { byLabel, borders };
 }
+
+/** The text of the cluster that pgmoneta's last backups are of. */
+export const lastForeign = (borders: ReadonlySet<string>): string => `pgmoneta ${borders.size}`;
 
 function isOther(before: BackupInfo, info: BackupInfo): boolean {
   const back = before.startTimeline > info.startTimeline || before.startLsn >= info.startLsn;

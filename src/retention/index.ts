@@ -8,6 +8,7 @@ export { nothingInUse } from "./in-use.ts";
 export type { RepositoryInUse } from "./in-use.ts";
 export { runRetention } from "./retention.ts";
 export type { RetentionDependencies, RetentionOptions, RetentionOutcome } from "./retention.ts";
+export type { ServerLine } from "./server-line.ts";
 export { unneededWal } from "./wal-plan.ts";
 export type { WalInUse, WalPlanInput } from "./wal-plan.ts";
 export { describeRetention } from "./describe.ts";

@@ -13,6 +13,7 @@ export type RuleName =
   | "window"
   | "count"
   | "newest"
+  | "line"
   | "border"
   | "minimum"
   | "retained"

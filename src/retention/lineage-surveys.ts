@@ -1,4 +1,5 @@
 /** The WAL of every cluster that a server was, looked at by itself: for what its backups need, positions of another mean nothing. */
+import type { TimelineId } from "../postgres/index.ts";
 import { formerLineages, serverLayout, type CatalogEntry, type ServerLayout } from "../repository/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { clustersOf } from "./clusters.ts";
@@ -14,6 +15,8 @@ export interface LineagesOptions {
   readonly storage: Storage;
   readonly policy: RetentionPolicy;
   readonly inUse: RepositoryInUse;
+  /** The timeline that the server is on, where somebody knows it. */
+  readonly timeline?: TimelineId | undefined;
 }
 
 /** The present cluster first. Looks, and changes nothing. */
@@ -27,7 +30,7 @@ export async function surveyLineages(plan: RetentionPlan, options: LineagesOptio
   return surveys;
 }
 
-function surveyOne(layout: ServerLayout, plan: RetentionPlan, { storage, policy, inUse }: LineagesOptions, now: number): Promise<WalSurvey> {
+function surveyOne(layout: ServerLayout, plan: RetentionPlan, { storage, policy, inUse, timeline }: LineagesOptions, now: number): Promise<WalSurvey> {
   const staying = plan.filter(({ keep }) => keep);
   const entries = staying.map(({ entry }) => entry);
   const abandoned = isAbandoned(layout, entries);
@@ -38,6 +41,7 @@ function surveyOne(layout: ServerLayout, plan: RetentionPlan, { storage, policy,
     kept: entries.flatMap(({ info }) => info ?? []),
     recovery: staying.flatMap(({ entry, recovery }) => (recovery && entry.info !== undefined ? [entry.info] : [])),
     inUse: inUse.wal,
+    timeline,
     youngerThan: (cluster) => (abandoned ? (reachOf(policy, now) ?? Infinity) : youngest(policy, now, entries, cluster)),
   });
 }

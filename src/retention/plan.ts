@@ -4,10 +4,11 @@
  */
 import type { BackupInfo, CatalogEntry } from "../repository/index.ts";
 import { inOrder } from "../repository/index.ts";
-import { clustersOf, inClusterOrder } from "./clusters.ts";
+import { clustersOf, inClusterOrder, lastForeign } from "./clusters.ts";
 import { usableBackups } from "./copies.ts";
 import { newestCopies, policyMarks, type Mark, type RuleName } from "./keep-rules.ts";
 import { counted, spanOf, type RetentionPolicy } from "./policy.ts";
+import { isOnLine, type ServerLine } from "./server-line.ts";
 import { judgeUnusable } from "./unusable.ts";
 
 /** What else speaks for a backup. */
@@ -18,6 +19,8 @@ export interface RetentionFacts {
   readonly inUse?: ReadonlySet<string>;
   /** Labels of backups whose last drill failed: they are no reason for an older one to go that may be better. */
   readonly doubtful?: ReadonlySet<string>;
+  /** Where the server is, if it is known: what its own line keeps no backup of another one displaces. */
+  readonly line?: ServerLine | undefined;
 }
 
 export interface Decision {
@@ -52,7 +55,13 @@ export function planRetention(
   const marks = new Map<string, Mark[]>();
   const mark = (made: Mark): void => void marks.set(made.label, [...(marks.get(made.label) ?? []), made]);
   // Each cluster by itself: the backups from before pg_upgrade must not be displaced by those after it, nor the reverse.
-  for (const ofOne of usable.values()) for (const made of clusterMarks(ofOne, policy, now, facts)) mark(made);
+  for (const [cluster, ofOne] of usable) {
+    const made = clusterMarks(ofOne, policy, now, facts);
+    for (const one of made) mark(one);
+    // pgmoneta does not record whose its backups are: the last ones may be of the present cluster.
+    const isPresent = cluster === facts.line?.systemIdentifier || cluster === lastForeign(borders);
+    if (facts.line !== undefined && isPresent) for (const one of lineMarks(ofOne, made, facts.line, policy, now, facts)) mark(one);
+  }
   for (const { label, info } of entries) {
     if (info?.keep === true) mark({ label, rule: "retained", text: "retained", recovery: false });
     if (borders.has(label)) mark({ label, rule: "border", text: "the first one of another cluster", recovery: false });
@@ -112,6 +121,31 @@ function clusterMarks(
     ...newest,
     ...sound,
     ...(minimum > 1 ? copies : copies.filter(({ label }) => label !== newest[0]?.label)),
+  ];
+}
+
+/** What the backups of the server's line keep when they are looked at alone, beside what is `kept` when all are looked at. */
+function lineMarks(
+  usable: readonly BackupInfo[],
+  kept: readonly Mark[],
+  line: ServerLine,
+  policy: RetentionPolicy,
+  now: number,
+  facts: RetentionFacts,
+): Mark[] {
+  const { timeline } = line;
+  const own = usable.filter((info) => isOnLine(line, info) === true);
+  const isNew = (made: Mark): boolean => !kept.some(({ label, rule }) => label === made.label && rule === made.rule);
+  const more = own.length === usable.length ? [] : clusterMarks(own, policy, now, facts).filter(isNew);
+  const unknown = usable.filter((info) => isOnLine(line, info) === undefined);
+  return [
+    ...more.map((made) => ({ ...made, text: `${made.text}, of those that timeline ${timeline} goes on from` })),
+    ...unknown.map(({ label }): Mark => ({
+      label,
+      rule: "line",
+      text: `perhaps what timeline ${timeline} goes on from: its history cannot be read`,
+      recovery: true,
+    })),
   ];
 }
 

@@ -2,6 +2,7 @@
 import { messageOf, throwIfAborted, toMonetaError, type Clock } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import { failedDrills, hideBackup, openCatalog, openDrillRecords, removeHiddenBackup, takeOverLinks } from "../repository/index.ts";
+import type { TimelineId } from "../postgres/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { retentionErrors } from "./errors.ts";
 import { planRetention, type RetentionPlan } from "./plan.ts";
@@ -9,6 +10,7 @@ import type { RetentionPolicy } from "./policy.ts";
 import type { RepositoryInUse } from "./in-use.ts";
 import { surveyLineages } from "./lineage-surveys.ts";
 import { removeWal, type WalRemoval } from "./remove-wal.ts";
+import { readServerLine } from "./server-line.ts";
 import type { WalSurvey } from "./wal-survey.ts";
 
 export interface RetentionOptions {
@@ -19,6 +21,8 @@ export interface RetentionOptions {
   readonly minimum: number;
   /** What other jobs work with or wait for. */
   readonly inUse: RepositoryInUse;
+  /** The timeline that the server is on, where somebody knows it; else what is stored tells. */
+  readonly timeline?: TimelineId | undefined;
   /** Decides and looks, and removes nothing. */
   readonly dryRun: boolean;
 }
@@ -125,14 +129,15 @@ async function takeAway(
 }
 
 async function decide(
-  { server, storage, policy, minimum, inUse }: RetentionOptions,
+  { server, storage, policy, minimum, inUse, timeline }: RetentionOptions,
   now: number,
 ): Promise<RetentionPlan> {
   const entries = await openCatalog(storage, server).entries();
   const used = new Set(inUse.all ? entries.map(({ label }) => label) : inUse.backups);
   // A history that cannot be read says nothing against any backup; the daemon says so.
   const doubtful = failedDrills((await openDrillRecords(storage, server).read()) ?? []);
-  return planRetention(entries, policy, now, { minimum, inUse: used, doubtful });
+  const line = await readServerLine(storage, server, timeline);
+  return planRetention(entries, policy, now, { minimum, inUse: used, doubtful, line });
 }
 
 /** Out of view; its bytes are still there. */

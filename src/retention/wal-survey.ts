@@ -57,6 +57,8 @@ export interface SurveyRequest {
   readonly recovery: readonly BackupInfo[];
   /** What jobs need that run now. */
   readonly inUse: readonly WalInUse[];
+  /** The timeline that the server is on, where somebody knows it; else the one of which the newest moment is proven. */
+  readonly timeline?: TimelineId | undefined;
   /** WAL of a cluster that came after this moment stays, needed or not; milliseconds since 1970. */
   readonly youngerThan: (systemIdentifier: string) => number;
 }
@@ -73,7 +75,7 @@ export async function surveyWal(request: SurveyRequest): Promise<WalSurvey> {
   const inventory = openWalInventory(storage, layout, segmentSize);
   const names = await namesIn(storage, layout, segmentSize);
   const histories = await readHistories(inventory);
-  const live = layout.lineage === undefined ? (await openWalCoverage(storage, layout).read())?.timeline : undefined;
+  const live = layout.lineage === undefined ? (request.timeline ?? (await openWalCoverage(storage, layout).read())?.timeline) : undefined;
   // Positions mean nothing from one cluster to another; pgmoneta does not record whose its backups are.
   const kept = request.kept.filter(({ own }) => own === undefined || own.systemIdentifier === systemIdentifier);
   // pgmoneta does not record whose backup it is: without one of ours all WAL is kept for it, else what makes it consistent.

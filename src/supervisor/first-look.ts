@@ -51,10 +51,12 @@ async function readFacts(server: SupervisedServer, { catalog }: Core, storage: L
   if (server.lineages.former.size > 0) {
     void rememberLineages(server, storage, logger).then(() => record.add("walBytes", formerBytes(server)));
   }
+  const proven = await openWalCoverage(storage, name).read();
+  server.provenTimeline = proven?.timeline;
   record.set({
     gaps: (await inventory.openGaps()).length,
     walSegmentSize: known?.segmentSize ?? 0,
-    coveredTime: (await openWalCoverage(storage, name).read())?.serverTime ?? 0,
+    coveredTime: proven?.serverTime ?? 0,
     // Until the server itself can be asked.
     serverVersion: newest?.serverVersion ?? 0,
     checksums: newest !== undefined && newest.pageChecksums !== "off",

@@ -8,13 +8,14 @@ import type { JobRequest, RepositoryUse } from "../ipc/index.ts";
 import type { Logger } from "../log/index.ts";
 import { lsn, parseLsn, timelineId } from "../postgres/index.ts";
 import { failedDrills, type CatalogEntry, type WalRange } from "../repository/index.ts";
-import { planRetention, unneededWal, type RetentionPlan } from "../retention/index.ts";
+import { planRetention, unneededWal, type RetentionPlan, type ServerLine } from "../retention/index.ts";
 import { repositoryUse } from "./backups-in-use.ts";
 import type { CatalogCache } from "./catalog-cache.ts";
 import type { Jobs } from "./jobs.ts";
 import { mustWaitFor } from "./locks.ts";
 import type { SupervisedServer } from "./server.ts";
 import { retentionPolicyOf } from "./settings.ts";
+import { historyOf } from "./timelines.ts";
 import type { StoredStretch } from "./wal-ledger.ts";
 
 export interface RetentionRunsOptions {
@@ -50,6 +51,7 @@ export function retentionRequest(
   command: "retention" | "retention-plan",
 ): JobRequest {
   const policy = retentionPolicyOf(server.options);
+  const { timeline } = server.state();
   return {
     command,
     policy:
@@ -58,6 +60,7 @@ export function retentionRequest(
         : policy,
     minimum: server.options.retentionMinimum,
     inUse,
+    timeline: timeline > 0 ? timeline : null,
   };
 }
 
@@ -101,6 +104,7 @@ export function createRetentionRuns(options: RetentionRunsOptions): RetentionRun
       minimum: server.options.retentionMinimum,
       inUse: new Set(use?.backups),
       doubtful: failedDrills(server.drills),
+      line: lineOf(server),
     });
   }
 
@@ -145,6 +149,13 @@ export function createRetentionRuns(options: RetentionRunsOptions): RetentionRun
       if (waiting.has(server)) lookQuietly(server);
     },
   };
+}
+
+/** Where the server is, as far as memory knows; a run reads it from the files. */
+function lineOf({ lineages: { present }, timelines, provenTimeline, state }: SupervisedServer): ServerLine | undefined {
+  const { timeline } = state();
+  const history = historyOf(timeline > 0 ? timeline : (provenTimeline ?? 0), timelines);
+  return present === undefined || history === undefined ? undefined : { systemIdentifier: present, timeline: history.timeline, history };
 }
 
 /** The stored WAL that nothing needs, as far as memory knows, in a word that tells it from another such. */

@@ -46,6 +46,8 @@ export interface SupervisedServer {
   extensions: readonly ServerExtension[] | undefined;
   /** The timelines that the repository knows, ascending. */
   timelines: readonly KnownTimeline[];
+  /** The timeline of the newest moment that was proven before the start; undefined when there is none. */
+  provenTimeline?: number | undefined;
   /** When a finished segment last got its final form since the daemon started, milliseconds since 1970. */
   lastArchived: number | undefined;
   /** Finished segments that wait for it. */

@@ -1,6 +1,7 @@
 /** The timelines of a server, remembered from its history files, so that neither status nor metrics touch the disk. */
 import { messageOf } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
+import { lsn, timelineId, type TimelineHistory } from "../postgres/index.ts";
 import { openWalInventory } from "../repository/index.ts";
 import type { LocalStorage } from "../storage/index.ts";
 
@@ -10,6 +11,16 @@ export interface KnownTimeline {
   readonly parent: number;
   /** Where it left its parent; 0 for the first one. */
   readonly switchLsn: bigint;
+}
+
+/** The history of a timeline as far as it is known; undefined when the timeline is not. */
+export function historyOf(timeline: number, timelines: readonly KnownTimeline[]): TimelineHistory | undefined {
+  const entries: TimelineHistory["entries"][number][] = [];
+  const known = new Map(timelines.map((one) => [one.timeline, one]));
+  if (!known.has(timeline)) return undefined;
+  for (let at = known.get(timeline); at !== undefined && at.parent > 0 && at.parent < at.timeline; at = known.get(at.parent))
+    entries.unshift({ timeline: timelineId(at.parent), switchLsn: lsn(at.switchLsn), reason: "" });
+  return { timeline: timelineId(timeline), entries };
 }
 
 /** A server as far as its timelines are concerned. */

@@ -9,8 +9,8 @@ import { createManualClock, createRecordingLogger, settled } from "./stand-ins.t
 const entries = [1, 2, 3].map((day) => entry({ at: Date.UTC(2026, 1, 1) + day * dayMs }));
 const [oldest = "", middle = "", newest = ""] = entries.map(({ label }) => label);
 
-/** Three backups, of which one is to be kept. */
-function setUp() {
+/** Three backups, of which one is to be kept; `more` is what else the server is. */
+function setUp(more: object = {}) {
   const clock = createManualClock();
   const submitted: JobRequest[] = [];
   let active: unknown[] = [];
@@ -20,7 +20,9 @@ function setUp() {
     wal: { stretches: [] },
     state: () => ({ walSegmentSize: 0, timeline: 1 }),
     lineages: noLineages,
+    timelines: [],
     drills: [],
+    ...more,
   } as unknown as SupervisedServer;
   const runs = createRetentionRuns({
     servers: [server],
@@ -46,7 +48,27 @@ describe("a run of retention", () => {
     expect(submitted).toEqual([]);
     await clock.advance(1000);
     await settled();
-    expect(submitted).toMatchObject([{ command: "retention", inUse: { all: false, backups: [] } }]);
+    expect(submitted).toMatchObject([{ command: "retention", inUse: { all: false, backups: [] }, timeline: 1 }]);
+  });
+
+  it("is not begun for backups that the server's own line keeps, be the timeline known from the stream or from what was proven", async () => {
+    const branched = {
+      lineages: { ...noLineages, present: entries[0]?.info?.own?.systemIdentifier },
+      // It left the first one between the second backup and the third.
+      timelines: [{ timeline: 1, parent: 0, switchLsn: 0n }, { timeline: 2, parent: 1, switchLsn: entries[1]?.info?.endLsn ?? 0n }],
+      options: { retention: { kind: "count", copies: 2 }, retentionMinimum: 1 },
+    };
+    for (const [known, begun] of [
+      [{ state: () => ({ walSegmentSize: 0, timeline: 2 }) }, 0],
+      [{ state: () => ({ walSegmentSize: 0, timeline: 0 }), provenTimeline: 2 }, 0],
+      [{ state: () => ({ walSegmentSize: 0, timeline: 1 }) }, 1],
+    ] as const) {
+      const { clock, runs, submitted } = setUp({ ...branched, ...known });
+      runs.start(new AbortController().signal);
+      await clock.advance(1000);
+      await settled();
+      expect(submitted).toHaveLength(begun);
+    }
   });
 
   it("leaves what is in use for when it is not any more, and waits for no reader", async () => {
