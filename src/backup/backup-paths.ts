@@ -1,6 +1,6 @@
 /** The two ways to name a file of a backup: where it lies in the stored tree, and how the server's manifest calls it. */
 import { dataPath, tablespaceDirectory, tablespacePath } from "../repository/index.ts";
-import type { TablespaceFacts } from "../replication/index.ts";
+import type { TablespaceName } from "../replication/index.ts";
 
 const dataPrefix = "data/";
 
@@ -11,7 +11,7 @@ export interface BackupTablespaces {
 }
 
 /** A tablespace whose name is not known (no SQL connection, or made after the names were read) is called by its OID. */
-export function nameTablespaces(known: readonly TablespaceFacts[]): BackupTablespaces {
+export function nameTablespaces(known: readonly TablespaceName[]): BackupTablespaces {
   const directories = new Map(known.map(({ oid, name }) => [oid, tablespaceDirectory(name)]));
   const oids = new Map([...directories].map(([oid, directory]) => [directory, oid]));
   return {

@@ -71,7 +71,7 @@ async function fill(
   const { facts, label } = prepared;
   const { compression, encryption } = options.spec;
   const elapsed = (): number => (clock.monotonic() - began.monotonic) / 1000;
-  const tablespaces = nameTablespaces(facts.tablespaces ?? []);
+  const tablespaces = nameTablespaces(facts.tablespaceNames ?? []);
   const lists = await openBackupLists(tree, { label, hash: options.hash, compression, encryption }, tablespaces.oidOf);
   let earlier: EarlierFiles | undefined;
   try {

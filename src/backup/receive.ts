@@ -16,7 +16,7 @@ import {
 } from "../replication/index.ts";
 import { createArchiveFeed } from "./archive-feed.ts";
 import { createArchiveReader, type ArchiveSurroundings, type ClusterSizes, type ReceivedTablespace } from "./archive-reader.ts";
-import { explainEmptyTablespaces, refuseRelative } from "./empty-tablespaces.ts";
+import { explainAbsentTablespaces, refuseRelative } from "./empty-tablespaces.ts";
 import { createBackPressure, type Pressure } from "./back-pressure.ts";
 import type { BackupDependencies, BackupOptions } from "./backup-options.ts";
 import type { BackupTablespaces } from "./backup-paths.ts";
@@ -135,7 +135,7 @@ export async function receiveBaseBackup(
     linkTablespaces(store, tablespaces, separate.values());
     manifest.end();
     await store.settled();
-    for (const text of await explainEmptyTablespaces(options, empty, signal)) warn(text);
+    for (const text of await explainAbsentTablespaces(options, { before: facts.tablespaceNames ?? [], named: separate, empty }, signal)) warn(text);
     const summary = manifest.summary();
     const origin = checkOrigin({
       systemIdentifier: facts.systemIdentifier,

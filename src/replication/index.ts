@@ -18,7 +18,7 @@ export type { ServerFileFacts } from "./extension-files.ts";
 export { openServerFiles, type ServerFiles } from "./server-files.ts";
 export { readPassFile } from "./pass-file.ts";
 export { readServerFacts, type FactsQuestion, type ServerFacts } from "./server-facts.ts";
-export type { ClockFacts, RoleFacts, SlotFacts, TablespaceFacts } from "./sql-facts.ts";
+export type { ClockFacts, RoleFacts, SlotFacts, TablespaceFacts, TablespaceName } from "./sql-facts.ts";
 export type { Prerequisite } from "./prerequisite.ts";
 export * from "./prerequisites.ts";
 export { prerequisiteOfFailure } from "./refused-connection.ts";

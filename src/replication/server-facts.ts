@@ -5,7 +5,7 @@ import type { ConnectOptions } from "./connect-options.ts";
 import { connect, type Connection } from "./connection.ts";
 import { replicationErrors, sqlStateOf } from "./errors.ts";
 import { parseSizeSetting, parseTimeSetting } from "./setting-value.ts";
-import { readSqlFacts, type ClockFacts, type ExtensionFacts, type RoleFacts, type SlotFacts, type TablespaceFacts } from "./sql-facts.ts";
+import { readSqlFacts, type ClockFacts, type ExtensionFacts, type RoleFacts, type SlotFacts, type TablespaceFacts, type TablespaceName } from "./sql-facts.ts";
 import type { AuthenticationMethod } from "./startup.ts";
 
 /**
@@ -54,6 +54,8 @@ export interface ServerFacts {
   readonly role: RoleFacts | undefined;
   /** Of the slot that was asked for. */
   readonly slot: SlotFacts;
+  readonly tablespaceNames: readonly TablespaceName[] | undefined;
+  /** Undefined also where the link of one is broken: the server does not tell any location then. */
   readonly tablespaces: readonly TablespaceFacts[] | undefined;
   /** DER of the certificate that the server showed; undefined without TLS. */
   readonly serverCertificate?: Buffer | undefined;
@@ -124,6 +126,7 @@ export async function readServerFacts(
       sqlUnavailable: sql.unavailable,
       role: sql.role,
       slot,
+      tablespaceNames: sql.tablespaceNames,
       tablespaces: sql.tablespaces,
       serverCertificate: connection.serverCertificate,
       clock: sql.clock,

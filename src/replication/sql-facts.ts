@@ -32,9 +32,13 @@ export interface SlotFacts {
   readonly temporary?: boolean;
 }
 
-export interface TablespaceFacts {
+/** A tablespace as the catalogue has it, `pg_default` and `pg_global` left out. */
+export interface TablespaceName {
   readonly oid: number;
   readonly name: string;
+}
+
+export interface TablespaceFacts extends TablespaceName {
   readonly location: string;
   /** Lies in the data directory itself (`allow_in_place_tablespaces`), not behind a link. */
   readonly inPlace: boolean;
@@ -61,6 +65,7 @@ export interface SqlFacts {
   readonly inRecovery: boolean | undefined;
   readonly role: RoleFacts | undefined;
   readonly slot: SlotFacts | undefined;
+  readonly tablespaceNames: readonly TablespaceName[] | undefined;
   readonly tablespaces: readonly TablespaceFacts[] | undefined;
   readonly clock: ClockFacts | undefined;
   readonly extensions: readonly ExtensionFacts[] | undefined;
@@ -80,7 +85,7 @@ export async function readSqlFacts(
     connection = await connect(options, signal);
   } catch (error) {
     if (commonErrors.aborted.is(error)) throw error;
-    return { unavailable: messageOf(error), inRecovery: undefined, role: undefined, slot: undefined, tablespaces: undefined, clock: undefined, extensions: undefined };
+    return { unavailable: messageOf(error), inRecovery: undefined, role: undefined, slot: undefined, tablespaceNames: undefined, tablespaces: undefined, clock: undefined, extensions: undefined };
   }
   try {
     const ask = async (sql: string): Promise<Row[]> => await rows(connection, sql, signal);
@@ -94,6 +99,7 @@ export async function readSqlFacts(
       inRecovery: state?.["recovery"] === "t",
       role: roleFacts(await ask(roleQuery)),
       slot: slot === undefined ? undefined : slotFacts(slot, await ask(slotQuery(slot))),
+      tablespaceNames: (await ask(tablespaceNameQuery)).map(tablespaceName),
       tablespaces: await ask(tablespaceQuery).then(tablespaceFacts, unknownWhenRefused),
       clock: clockFacts(state?.["moment"] ?? null, before, after),
       extensions: await ask(extensionQuery).then(extensionFacts, unknownWhenRefused),
@@ -112,7 +118,7 @@ async function rows(connection: Connection, sql: string, signal: AbortSignal | u
   );
 }
 
-/** The server cannot read a link that is broken: then the list is unknown, and the backup itself will say more. */
+/** The server cannot read a link that is broken or gone: then no location is known, and the backup itself will say more. */
 function unknownWhenRefused(error: unknown): undefined {
   if (sqlStateOf(error) === undefined) throw error;
   return undefined;
@@ -167,9 +173,11 @@ function slotFacts(name: string, [row]: Row[]): SlotFacts {
   };
 }
 
-const tablespaceQuery = `SELECT t.oid, t.spcname AS name, pg_catalog.pg_tablespace_location(t.oid) AS location
-  FROM pg_catalog.pg_tablespace t WHERE t.spcname OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_default', 'pg_global']::pg_catalog.name[])
-  ORDER BY t.oid`;
+const tablespacesBesides = `FROM pg_catalog.pg_tablespace t
+  WHERE t.spcname OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_default', 'pg_global']::pg_catalog.name[]) ORDER BY t.oid`;
+/** Apart from the locations: for those the server reads every link, and one that is gone would hide the others. */
+const tablespaceNameQuery = `SELECT t.oid, t.spcname AS name ${tablespacesBesides}`;
+const tablespaceQuery = `SELECT t.oid, t.spcname AS name, pg_catalog.pg_tablespace_location(t.oid) AS location ${tablespacesBesides}`;
 
 /** More are not told: whoever looks at metrics does not look at thousands, and somebody may have made them to be in the way. */
 const mostExtensions = 200;
@@ -185,7 +193,9 @@ function extensionFacts(found: Row[]): ExtensionFacts[] {
 function tablespaceFacts(found: Row[]): TablespaceFacts[] {
   return found.map((row) => {
     const location = row["location"] ?? "";
-    const oid = Number(row["oid"]);
-    return { oid, name: row["name"] ?? "", location, inPlace: location === `pg_tblspc/${oid}` };
+    const named = tablespaceName(row);
+    return { ...named, location, inPlace: location === `pg_tblspc/${named.oid}` };
   });
 }
+
+const tablespaceName = (row: Row): TablespaceName => ({ oid: Number(row["oid"]), name: row["name"] ?? "" });

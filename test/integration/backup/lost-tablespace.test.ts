@@ -36,13 +36,18 @@ describe("a backup is refused", () => {
   });
 
   it("when nothing came of a tablespace that the catalogue still has", async () => {
-    const { house, location } = await start();
+    const { house, location, link } = await start();
     await rename(location, `${location}.unmounted`);
     await mkdir(location);
     await expect(house.backup()).rejects.toMatchObject({ code: "BACKUP_MISMATCH", message: expect.stringContaining(location) as string });
     expect(await house.names()).toEqual([]);
     await rm(location, { recursive: true });
     await rename(`${location}.unmounted`, location);
+    // Without its link the server does not even name it.
+    await rename(link, `${location}.link`);
+    await expect(house.backup()).rejects.toMatchObject({ code: "BACKUP_MISMATCH", message: expect.stringContaining('left out tablespace "fast"') as string });
+    expect(await house.names()).toEqual([]);
+    await rename(`${location}.link`, link);
     expect((await house.backup()).warnings).toEqual([]);
   });
 });

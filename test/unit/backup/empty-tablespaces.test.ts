@@ -1,6 +1,6 @@
 /** What is said of tablespaces that came without a file. */
 import { describe, expect, it } from "vitest";
-import { refuseEmptyTablespaces, refuseRelative } from "../../../src/backup/empty-tablespaces.ts";
+import { refuseEmptyTablespaces, refuseLeftOut, refuseRelative } from "../../../src/backup/empty-tablespaces.ts";
 
 const code = (expected: string): object => expect.objectContaining({ code: expected }) as object;
 
@@ -17,6 +17,14 @@ describe("a tablespace that came empty", () => {
   it("is refused when the server cannot be asked", () => {
     expect(() => refuseEmptyTablespaces(empty, undefined)).toThrow(code("BACKUP_MISMATCH"));
   });
+});
+
+it("a tablespace that the server did not name is accepted only when the server no longer has it", () => {
+  const leftOut = [{ oid: 16400, name: "fast" }];
+  expect(() => refuseLeftOut(leftOut, [])).not.toThrow();
+  expect(() => refuseLeftOut(leftOut, [{ oid: 16401, name: "fast" }])).not.toThrow();
+  expect(() => refuseLeftOut(leftOut, leftOut)).toThrow(code("BACKUP_MISMATCH"));
+  expect(() => refuseLeftOut(leftOut, undefined)).toThrow(code("BACKUP_MISMATCH"));
 });
 
 it("a relative location is refused unless it is the tablespace's own place in the data directory", () => {

@@ -37,6 +37,7 @@ const healthy: ServerFacts = {
   sqlUnavailable: undefined,
   role: { name: "repl", superuser: false, replication: true, readsAllSettings: true, switchesWal: false },
   slot: { name: "moneta", exists: true, type: "physical", walStatus: "reserved" },
+  tablespaceNames: [],
   tablespaces: [],
   extensions: [],
 };
