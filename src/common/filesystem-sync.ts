@@ -6,15 +6,17 @@
  */
 import { spawn } from "node:child_process";
 import { close, constants, open } from "node:fs";
-import { constants as system } from "node:os";
+import { statfs } from "node:fs/promises";
+import { constants as system, release } from "node:os";
 import { promisify } from "node:util";
 import { syncFilesystem } from "./durable-file.ts";
 import { commonErrors } from "./errors.ts";
 
 export interface FilesystemSync {
   /**
-   * False where no program can make the call: then `sync` is `sync -f`, and each file has to be synced before it is
-   * closed.
+   * False where the call does not hear of every file: each has to be synced before it is closed then. So it is where no program
+   * can make it (and `sync` is `sync -f`), before Linux 5.8, which reports no failed write-back by it, and on FUSE, where it never
+   * reaches the program that has the files (fuse_sync_fs).
    */
   readonly coversFiles: boolean;
   /** Makes everything durable that was written to the file system. Throws SYNC_FAILED. */
@@ -68,12 +70,30 @@ function findProgram(): Promise<Program | undefined> {
   return known;
 }
 
+/** What the call depends on besides a program; tests say that it is something else. */
+export interface SyncGround {
+  /** Release of the kernel, as `uname -r` has it. */
+  readonly release: string;
+  /** The number by which statfs(2) names the kind of file system. */
+  readonly typeOf: (directory: string) => Promise<number>;
+}
+
+const thisGround: SyncGround = { release: release(), typeOf: async (directory) => (await statfs(directory)).type };
+/** FUSE_SUPER_MAGIC of linux/magic.h. */
+const fuse = 0x65735546;
+
+async function hearsOfFailures(directory: string, { release: text, typeOf }: SyncGround): Promise<boolean> {
+  const [major = 0, minor = 0] = text.split(/[^0-9]+/, 2).map(Number);
+  return (major > 5 || (major === 5 && minor >= 8)) && (await typeOf(directory)) !== fuse;
+}
+
 /** To be opened before the first byte is written below `directory`, and closed in any case. */
-export async function openFilesystemSync(directory: string): Promise<FilesystemSync> {
+export async function openFilesystemSync(directory: string, ground: SyncGround = thisGround): Promise<FilesystemSync> {
   const program = await findProgram();
+  const coversFiles = program !== undefined && (await hearsOfFailures(directory, ground));
   let fd: number | undefined = await openDescriptor(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   return {
-    coversFiles: program !== undefined,
+    coversFiles,
     async sync() {
       if (program === undefined) {
         await syncFilesystem(directory);

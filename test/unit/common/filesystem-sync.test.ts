@@ -30,6 +30,23 @@ it("syncs through the descriptor that was opened at the start, which hears of ev
   await expect(filesystem.sync()).rejects.toMatchObject({ code: "SYNC_FAILED", message: expect.stringContaining("EBADF") as string });
 });
 
+it.each([
+  ["4.19.0-27-amd64", 0xef53, false],
+  ["5.4.0", 0xef53, false],
+  ["5.7.19", 0xef53, false],
+  ["5.8.0-1-amd64", 0xef53, true],
+  ["5.10.0", 0x58465342, true],
+  ["6.1", 0xef53, true],
+  ["6.1.0-28-amd64", 0x65735546, false],
+  ["10.0", 0xef53, true],
+  ["no number", 0xef53, false],
+])("hears of every file on Linux %s where the kind of file system is %i: %s", async (release, type, covers) => {
+  const filesystem = await openFilesystemSync(directory.path, { release, typeOf: () => Promise.resolve(type) });
+  expect(filesystem.coversFiles).toBe(covers);
+  await filesystem.sync();
+  await filesystem.close();
+});
+
 it("says so where no program can make the call, and syncs all the same", async () => {
   const bin = join(directory.path, "bin");
   mkdirSync(bin);
