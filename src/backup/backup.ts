@@ -7,14 +7,14 @@ import { commonErrors, messageOf, throwIfAborted } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import { createPipeline, type Pipeline } from "../pipeline/index.ts";
 import type { Lsn, TimelineId } from "../postgres/index.ts";
-import { backupFiles, formatBackupInfo, serverLayout, type BackupInfo } from "../repository/index.ts";
+import { backupFiles, formatBackupInfo, openCatalog, serverLayout, type BackupInfo } from "../repository/index.ts";
 import type { StoredTree } from "../storage/index.ts";
 import type { BackupDependencies, BackupOptions, BackupResult } from "./backup-options.ts";
 import { openBackupLists, type BackupLists } from "./backup-lists.ts";
 import { nameTablespaces } from "./backup-paths.ts";
 import { checkAgainstManifest } from "./check.ts";
 import { describeBackup } from "./describe.ts";
-import { openEarlierFiles, type EarlierFiles } from "./earlier-files.ts";
+import { openEarlierFiles, refuseDoubted, type EarlierFiles } from "./earlier-files.ts";
 import { createEntryStore } from "./entry-store.ts";
 import { checkExtraRights, storeExtraFiles } from "./extra-files.ts";
 import { prepareBackup, type PreparedBackup } from "./prepare.ts";
@@ -32,7 +32,7 @@ interface Beginning {
 /**
  * Takes a full backup. Resolves only when it is complete, matches the server's manifest file for file, the WAL that
  * it needs is durable in the repository, and it is durable and visible itself. Otherwise it throws, and the
- * repository is as it was before; ABORTED when the signal fired.
+ * repository is as it was before; ABORTED when the signal fired. Only BACKUP_SHARES_DAMAGE can leave it there, and marked.
  */
 export async function backup(options: BackupOptions, deps: BackupDependencies): Promise<BackupResult> {
   const { clock, logger, progress, signal } = deps;
@@ -54,6 +54,7 @@ export async function backup(options: BackupOptions, deps: BackupDependencies): 
     throw signal.aborted && !commonErrors.aborted.is(error) ? commonErrors.aborted("the backup was cancelled", {}, error) : error;
   }
   const { info, warnings } = result;
+  await refuseDoubtedAfter(info, options);
   for (const warning of warnings) logger.warn(warning, { label });
   logger.info(`backup ${label} of "${options.server}" is complete`, { label, bytes: info.restoredBytes, stored: info.storedBytes });
   return result;
@@ -101,6 +102,7 @@ async function fill(
     progress({ phase: "commit", ...bytes });
     const times = { startTime: began.wall, endTime: clock.now(), total: elapsed(), baseBackup, manifest };
     const info = { ...describeBackup(options, prepared, received, totals, tablespaces, times), extra: extra.paths.join(",") };
+    await refuseDoubted(options, info);
     await writeInfo(tree, info);
     return { info, warnings: [...prepared.warnings, ...received.warnings, ...extra.warnings, ...(earlier?.notes() ?? []), ...pageWarnings(info, received)] };
   } catch (error) {
@@ -108,6 +110,19 @@ async function fill(
     throw error;
   } finally {
     await earlier?.close();
+  }
+}
+
+/**
+ * A verification writes down what it found and then looks which backups have the same files; this one was not among them before
+ * it was visible. One of the two sees the other.
+ */
+async function refuseDoubtedAfter(info: BackupInfo, options: BackupOptions): Promise<void> {
+  try {
+    await refuseDoubted(options, info);
+  } catch (error) {
+    await openCatalog(options.storage, options.server).update(info.label, (now) => ({ ...now, valid: false }));
+    throw error;
   }
 }
 

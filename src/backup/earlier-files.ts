@@ -5,9 +5,10 @@
 import { messageOf, MonetaError } from "../common/index.ts";
 import type { Logger } from "../log/index.ts";
 import type { WholePlainFile } from "../pipeline/index.ts";
-import { openChunkLookup, repositoryErrors, serverLayout, type BackupInfo, type IndexedFile } from "../repository/index.ts";
+import { doubtedOwners, openCatalog, openChunkLookup, openVerifications, ownersOf, repositoryErrors, serverLayout, type BackupInfo, type IndexedFile } from "../repository/index.ts";
 import type { StoredTree } from "../storage/index.ts";
 import type { BackupOptions } from "./backup-options.ts";
+import { backupErrors } from "./errors.ts";
 
 /** A file that is about to arrive. */
 export interface ArrivingFile {
@@ -35,7 +36,10 @@ export interface EarlierFile {
   takeFor(whole: WholePlainFile, tree: StoredTree): Promise<IndexedFile | undefined>;
 }
 
-/** Looks up the newest valid backup; undefined when nothing of it could be linked. `backups` from the oldest. */
+/**
+ * Looks up the newest valid backup that has no file in common with one which a verification found bad or could not read;
+ * undefined when nothing of it could be linked. `backups` from the oldest.
+ */
 export async function openEarlierFiles(
   options: BackupOptions,
   systemIdentifier: string,
@@ -43,7 +47,13 @@ export async function openEarlierFiles(
   logger: Logger,
 ): Promise<EarlierFiles | undefined> {
   const { server, storage } = options;
-  const source = backups.findLast(({ valid }) => valid);
+  const doubted = doubtedOwners(backups, await openVerifications(storage, server).read());
+  const newest = backups.findLast(({ valid }) => valid);
+  const source = backups.findLast((info) => info.valid && !ownersOf(info).some((owner) => doubted.has(owner)));
+  if (newest !== undefined && newest !== source) {
+    const why = `files of backup ${newest.label} are among those of a backup in which a verification found damage, or which it could not read`;
+    logger.warn(`${why}: nothing of it is linked`, { label: newest.label });
+  }
   const own = source?.own;
   if (source === undefined || own === undefined || !sameForm(options, source) || own.systemIdentifier !== systemIdentifier) return undefined;
   const { label } = source;
@@ -90,6 +100,19 @@ export async function openEarlierFiles(
     },
     close: () => lookup.close(),
   };
+}
+
+/**
+ * Throws BACKUP_SHARES_DAMAGE when a verification found meanwhile that files which `info` shares are not to be relied on, as far
+ * as that is on disk already.
+ */
+export async function refuseDoubted({ server, storage }: Pick<BackupOptions, "server" | "storage">, info: BackupInfo): Promise<void> {
+  const owners = ownersOf(info).slice(1);
+  if (owners.length === 0) return;
+  const doubted = doubtedOwners(await openCatalog(storage, server).list(), await openVerifications(storage, server).read());
+  const owner = owners.find((label) => doubted.has(label));
+  if (owner === undefined) return;
+  throw backupErrors.sharedDamaged(`backup ${info.label} of ${server} has files that backup ${owner} stored, and a verification found meanwhile that they are not to be relied on`, { server, label: info.label, owner });
 }
 
 /** Stored bytes are of use to another backup only in the same form, readable with the same key, and proven by the same digest. */

@@ -44,6 +44,12 @@ export const backupErrors = defineErrors({
     retryable: true,
     hint: "The backup of the cluster is complete; files that extra names are not in it. See that they are there and that the server's account may read them, or take them out of extra, then take another backup.",
   },
+  sharedDamaged: {
+    code: "BACKUP_SHARES_DAMAGE",
+    exit: 77,
+    retryable: true,
+    hint: "A verification found damage, or a file that cannot be read, in the backup from which unchanged files were taken over. Take another backup: it takes nothing from there and stores them anew.",
+  },
   space: {
     code: "BACKUP_NO_SPACE",
     exit: 30,

@@ -1,6 +1,7 @@
 /** `verify`: reads a backup back, keeps what came of it, and marks a backup that cannot be restored any more. */
 import type { JobResult } from "../ipc/index.ts";
-import { openCatalog, openVerifications, type UnfinishedVerification, type Verifications } from "../repository/index.ts";
+import { messageOf } from "../common/index.ts";
+import { openCatalog, openVerifications, ownersOf, type UnfinishedVerification, type Verifications } from "../repository/index.ts";
 import { consistencyHistory } from "../restore/index.ts";
 import {
   createFileList,
@@ -13,6 +14,7 @@ import {
 } from "../verify/index.ts";
 import { dataKeys } from "./data-keys.ts";
 import type { JobEnvironment, JobHandler } from "./job.ts";
+import { markSharing } from "./shared-damage.ts";
 
 export const verifyBackup: JobHandler<"verify"> = async (request, environment) => {
   const { clock, logger, progress, server, serverConfiguration, signal, storage, uses } = environment;
@@ -73,14 +75,23 @@ function noted(label: string, began: number, { findings, ...state }: VerifyState
   return { label, began, ...state, findings: findings.map((finding) => ({ ...finding })) };
 }
 
-function provenSince({ backups }: Verifications, since: number): ReadonlySet<string> {
-  return new Set([...backups].filter(([, { began, outcome }]) => began >= since && outcome !== "bad").map(([label]) => label));
+/** What another verification found, or could not read, in files of a backup outweighs that it was read before. */
+function provenSince({ backups, doubts }: Verifications, since: number): ReadonlySet<string> {
+  const doubted = new Set([...doubts.values()].flatMap(({ owners }) => owners));
+  return new Set([...backups].filter(([label, { began, outcome }]) => began >= since && outcome !== "bad" && !doubted.has(label)).map(([label]) => label));
 }
 
-/** A file that could not be read proves nothing, in either direction; damage beside it is damage all the same. */
-async function keep(report: VerifyReport, began: number, marked: boolean, { clock, logger, server, storage }: JobEnvironment): Promise<void> {
+/**
+ * A file that could not be read proves nothing, in either direction; damage beside it is damage all the same. New backups take
+ * nothing over from either.
+ */
+async function keep(report: VerifyReport, began: number, marked: boolean, environment: JobEnvironment): Promise<void> {
+  const { clock, logger, server, storage } = environment;
   const { info, findings, findingCount, harmful, unreadCount, files, bytes } = report;
   const { label } = info;
+  const store = openVerifications(storage, server.name);
+  // Before anything else: a backup that is being taken asks for this at its end, and whoever looks for the same files comes after it.
+  if (harmful > 0 || unreadCount > 0) await store.doubt(label, { since: clock.now(), owners: ownersOf(info) });
   if (harmful === 0 && unreadCount > 0) return;
   const catalog = openCatalog(storage, server.name);
   const valid = harmful === 0;
@@ -92,9 +103,16 @@ async function keep(report: VerifyReport, began: number, marked: boolean, { cloc
   const verification = { began, ended: clock.now(), outcome, files, bytes, findings: findingCount, reason } as const;
   const labels = new Set((await catalog.entries()).map((entry) => entry.label));
   // The reason first: a backup that is marked without one would be a riddle.
-  await openVerifications(storage, server.name).record(label, verification, labels);
-  if (info.valid === valid) return;
-  await catalog.update(label, (now) => ({ ...now, valid }));
-  if (valid) logger.warn(`backup ${label} is whole again and is offered again`);
-  else logger.error(`backup ${label} cannot be restored any more, and is no longer offered: ${reason ?? ""}`);
+  await store.record(label, verification, labels);
+  if (info.valid !== valid) {
+    await catalog.update(label, (now) => ({ ...now, valid }));
+    if (valid) logger.warn(`backup ${label} is whole again and is offered again`);
+    else logger.error(`backup ${label} cannot be restored any more, and is no longer offered: ${reason ?? ""}`);
+  }
+  if (valid) return;
+  try {
+    await markSharing(report, verification, environment);
+  } catch (error) {
+    logger.error(`whether other backups have the damaged files of ${label} could not be seen: ${messageOf(error)}`);
+  }
 }

@@ -59,8 +59,9 @@ export type { SecondCopy } from "./wal-second.ts";
 export { readSecondCopyNote, writeSecondCopyNote } from "./second-copy-note.ts";
 export type { WalEnd, WalInventory, WalStretch } from "./wal-inventory.ts";
 export * from "./wal-needs.ts";
+export { doubtedOwners, ownersOf } from "./doubted-files.ts";
 export { openVerifications } from "./verifications.ts";
-export type { NotedFinding, UnfinishedVerification, Verification, Verifications, VerificationStore } from "./verifications.ts";
+export type { Doubt, NotedFinding, UnfinishedVerification, Verification, Verifications, VerificationStore } from "./verifications.ts";
 export { openWalPushes, type WalConflict, type WalPushes, type WalPushStore } from "./wal-pushes.ts";
 export { readAllDataKeys } from "./all-data-keys.ts";
 export {

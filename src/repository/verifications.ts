@@ -41,23 +41,38 @@ export interface UnfinishedVerification {
   readonly findings: readonly NotedFinding[];
 }
 
+/** What a verification that found damage, or could not read a file, says about files which other backups have as well. */
+export interface Doubt {
+  /** When it was known: a verification that began before says nothing against it. */
+  readonly since: number;
+  /** Labels of the backups that stored the files of the verified one, its own among them; see `ownersOf`. */
+  readonly owners: readonly string[];
+}
+
 export interface Verifications {
   readonly backups: ReadonlyMap<string, Verification>;
+  /** By the label of the backup that was verified. They outlive it: others can have the same files. */
+  readonly doubts: ReadonlyMap<string, Doubt>;
   readonly unfinished: UnfinishedVerification | undefined;
 }
 
 export interface VerificationStore {
   /** A file that cannot be understood proves nothing: it is as if there were none. */
   read(): Promise<Verifications>;
-  /** Records the outcome of a backup, and ends what was unfinished of it; backups that are not in `labels` are forgotten. */
+  /**
+   * Records the outcome of a backup, and ends what was unfinished of it; backups that are not in `labels` are forgotten. One that
+   * is not `bad` takes the doubt back that an earlier verification left.
+   */
   record(label: string, verification: Verification, labels: ReadonlySet<string>): Promise<void>;
+  /** Records that the files of a backup are no longer to be relied on. */
+  doubt(label: string, doubt: Doubt): Promise<void>;
   /** Records how far a verification is. */
   checkpoint(unfinished: UnfinishedVerification): Promise<void>;
 }
 
 /** A file of a thousand backups has 300 kB; one with a thousand findings as much again. */
 const largestFile = 16 * 1024 * 1024;
-const nothing: Verifications = { backups: new Map(), unfinished: undefined };
+const nothing: Verifications = { backups: new Map(), doubts: new Map(), unfinished: undefined };
 
 export function openVerifications(storage: Storage, server: string): VerificationStore {
   const path = serverLayout(server).verified;
@@ -72,11 +87,11 @@ export function openVerifications(storage: Storage, server: string): Verificatio
       const verification = verificationOf(value);
       if (isLabel(label) && verification !== undefined) backups.set(label, verification);
     }
-    return { backups, unfinished: unfinishedOf(document.unfinished) };
+    return { backups, doubts: doubtsOf(document.doubts), unfinished: unfinishedOf(document.unfinished) };
   }
 
-  async function write({ backups, unfinished }: Verifications): Promise<void> {
-    const document = { version: 1, backups: Object.fromEntries(backups), unfinished: unfinished ?? null };
+  async function write({ backups, doubts, unfinished }: Verifications): Promise<void> {
+    const document = { version: 1, backups: Object.fromEntries(backups), doubts: Object.fromEntries(doubts), unfinished: unfinished ?? null };
     await storage.replaceFile(path, `${formatChecked(document)}\n`);
   }
 
@@ -86,7 +101,13 @@ export function openVerifications(storage: Storage, server: string): Verificatio
       const before = await read();
       const backups = new Map([...before.backups].filter(([each]) => labels.has(each)));
       backups.set(label, verification);
-      await write({ backups, unfinished: before.unfinished?.label === label ? undefined : before.unfinished });
+      const doubts = new Map(before.doubts);
+      if (verification.outcome !== "bad" && verification.began >= (doubts.get(label)?.since ?? 0)) doubts.delete(label);
+      await write({ backups, doubts, unfinished: before.unfinished?.label === label ? undefined : before.unfinished });
+    },
+    async doubt(label, doubt) {
+      const before = await read();
+      await write({ ...before, doubts: new Map(before.doubts).set(label, doubt) });
     },
     async checkpoint(unfinished) {
       await write({ ...(await read()), unfinished });
@@ -101,6 +122,17 @@ function verificationOf(value: unknown): Verification | undefined {
   if (!isMoment(began) || !isMoment(ended) || !isCount(files) || !isCount(bytes) || !isCount(findings)) return undefined;
   if (reason !== null && !isText(reason)) return undefined;
   return { began, ended, outcome, files, bytes, findings, reason };
+}
+
+function doubtsOf(value: unknown): ReadonlyMap<string, Doubt> {
+  const doubts = new Map<string, Doubt>();
+  if (typeof value !== "object" || value === null) return doubts;
+  for (const [label, doubt] of Object.entries(value as JsonObject)) {
+    if (!isLabel(label) || typeof doubt !== "object" || doubt === null) continue;
+    const { since, owners } = doubt as JsonObject;
+    if (isMoment(since) && Array.isArray(owners)) doubts.set(label, { since, owners: (owners as unknown[]).filter((owner): owner is string => typeof owner === "string") });
+  }
+  return doubts;
 }
 
 function unfinishedOf(value: unknown): UnfinishedVerification | undefined {

@@ -1,10 +1,15 @@
 /** Files that did not change: linked to the previous backup's, harmlessly, and never to what cannot be trusted. */
-import { appendFile, chmod, lstat, readFile, utimes } from "node:fs/promises";
+import { appendFile, chmod, lstat, open, readFile, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
 import type { BackupOptions } from "../../../src/backup/index.ts";
+import { systemClock } from "../../../src/common/index.ts";
 import { createDataKey } from "../../../src/encryption/index.ts";
-import { hideBackup, readBackupChunks, removeHiddenBackup, verifyMetadata, type BackupInfo, type IndexedFile } from "../../../src/repository/index.ts";
+import type { JobEnvironment } from "../../../src/job/job.ts";
+import { verifyBackup } from "../../../src/job/verify.ts";
+import { silentLogger } from "../../../src/log/index.ts";
+import { hideBackup, openVerifications, ownersOf, readBackupChunks, removeHiddenBackup, verifyMetadata, type BackupInfo, type IndexedFile } from "../../../src/repository/index.ts";
+import { storageErrors } from "../../../src/storage/index.ts";
 import { expectSameContents, logicalDigest } from "../../support/compare-clusters.ts";
 import { createCluster } from "../../support/postgres-cluster.ts";
 import { runOrFail } from "../../support/processes.ts";
@@ -35,11 +40,39 @@ async function together(house: House, a: BackupInfo, b: BackupInfo): Promise<Set
   return found;
 }
 
-const ownersOf = async (house: House, info: BackupInfo): Promise<Map<string | undefined, number>> => {
+const bytesByOwner = async (house: House, info: BackupInfo): Promise<Map<string | undefined, number>> => {
   const bytes = new Map<string | undefined, number>();
   for (const { owner, storedSize } of (await filesOf(house, info)).values()) bytes.set(owner, (bytes.get(owner) ?? 0) + storedSize);
   return bytes;
 };
+
+/** As a sector that rots: other bytes, and nothing else that anybody could see. */
+async function rot(path: string): Promise<void> {
+  const { atime, mtime, size } = await lstat(path);
+  const file = await open(path, "r+");
+  const at = Math.floor(size / 2);
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, at);
+  await file.write(Buffer.from([(buffer[0] ?? 0) ^ 1]), 0, 1, at);
+  await file.close();
+  await utimes(path, atime, mtime);
+}
+
+/** The job `verify`, as the daemon runs it. */
+function verifyJob(house: House, { label }: BackupInfo): Promise<unknown> {
+  const environment = {
+    clock: systemClock,
+    logger: silentLogger,
+    progress: () => undefined,
+    server: { name: "primary" },
+    serverConfiguration: () => ({ workers: 2 }),
+    signal: new AbortController().signal,
+    storage: house.storage,
+    repository: {},
+    secrets: {},
+    uses: () => undefined,
+  };
+  return verifyBackup({ command: "verify", backup: label, all: false, schedule: null }, environment as unknown as JobEnvironment);
+}
 
 /** Every stored byte as the lists say, by public tools. */
 const expectListed = (house: House, info: BackupInfo) =>
@@ -80,7 +113,7 @@ describe("files that did not change", () => {
     for (const path of await together(house, second, third)) expect(files.get(path)?.owner).toBeDefined();
 
     // What is said of the sizes is what the lists and the file system say.
-    const owners = await ownersOf(house, third);
+    const owners = await bytesByOwner(house, third);
     expect(third.own?.shared).toEqual([first, second].flatMap(({ label }) => ({ owner: label, bytes: owners.get(label) ?? 0 })).filter(({ bytes }) => bytes > 0));
     // Most of it are the lists.
     expect(third.storedBytes).toBeLessThan(first.storedBytes / 5);
@@ -118,6 +151,38 @@ describe("files that did not change", () => {
     await restored.destroy();
     await house.startReceiver();
 
+    // A file that goes bad is bad in all that have it, the one that stored it gone or not; what is taken next has bytes of its own.
+    const fourth = await take();
+    const held = (await filesOf(house, fourth)).get(still);
+    if (held === undefined) throw new Error(`${still} is not in the backup`);
+    expect(held.owner).toBe(first.label);
+    await rot(stored(house, fourth, held));
+    await expect(verifyJob(house, fourth)).rejects.toMatchObject({ code: "VERIFY_FOUND_DAMAGE" });
+    const said = (await house.catalog.entries()).map(({ label, state, problem }) => [label, state, problem]);
+    expect(said).toEqual([
+      [third.label, "invalid", expect.stringContaining(`${still}.zstd (changed), the same file as in backup ${fourth.label}`) as string],
+      [fourth.label, "invalid", expect.stringContaining(`${still}.zstd (changed)`) as string],
+    ]);
+    // That outlives the backup in which it was found, and what is said of the other one.
+    const verifications = openVerifications(house.storage, "primary");
+    const good = { began: 0, ended: Date.now(), outcome: "good", files: 1, bytes: 1, findings: 0, reason: null } as const;
+    await removeHiddenBackup(house.storage, await hideBackup(house.storage, "primary", fourth.label));
+    await verifications.record(third.label, good, new Set([third.label]));
+    await house.catalog.update(third.label, (info) => ({ ...info, valid: true }));
+    const fifth = await take();
+    expect(fifth.own?.shared).toBeUndefined();
+    expect((await together(house, third, fifth)).size).toBe(0);
+    await expectListed(house, fifth);
+    // A file that cannot be read marks nothing, and is nothing to take over either, until all was read.
+    const unreadable: House["storage"] = {
+      ...house.storage,
+      openFile: (path) => (path.endsWith(`${still}.zstd`) ? Promise.reject(storageErrors.inputOutput("EIO")) : house.storage.openFile(path)),
+    };
+    const doubted = async (): Promise<boolean> => (await verifications.read()).doubts.has(fifth.label);
+    await expect(verifyJob({ ...house, storage: unreadable }, fifth)).rejects.toMatchObject({ code: "VERIFY_INCOMPLETE" });
+    expect([(await house.catalog.find("newest")).label, await doubted()]).toEqual([fifth.label, true]);
+    expect([await verifyJob(house, fifth), await doubted()]).toMatchObject([{ label: fifth.label }, false]);
+
     // Another form, another key, or nobody who wants it: everything is stored anew, and nothing is said to be shared.
     const key = createDataKey();
     const sealed = { spec: { compression: "zstd", encryption: "aes-256-gcm" }, dataKey: key } as const;
@@ -133,11 +198,36 @@ describe("files that did not change", () => {
     expect((await together(house, sealedOnce, sealedTwice)).has(still)).toBe(true);
     await expectVerified(await extract(house, sealedTwice, key));
 
-    // What was found bad is nobody's source: the next backup goes back to the one before it.
+    // What was found bad is nobody's source, nor is the one before it, which has the same files.
     await house.catalog.update(sealedTwice.label, (info) => ({ ...info, valid: false }));
     const afterBad = await take(sealed);
-    expect((await filesOf(house, afterBad)).get(moving)?.owner).toBeUndefined();
-    expect((await filesOf(house, afterBad)).get(still)?.owner).toBe(sealedOnce.label);
+    expect(afterBad.own?.shared).toBeUndefined();
+    expect((await together(house, sealedOnce, afterBad)).size).toBe(0);
+
+    // Nor is what a verification finds, or cannot read, while the backup is taken: before its end nothing of it stays.
+    const doubt = () => verifications.doubt(afterBad.label, { since: Date.now(), owners: ownersOf(afterBad) });
+    const names = await house.names();
+    await cluster.sql("CHECKPOINT");
+    const doubtedMeanwhile = house.backup({ ...sealed, link: true }, {
+      wal: { ...house.wal, waitUntilDurable: async (range, signal) => (await doubt(), house.wal.waitUntilDurable(range, signal)) },
+    });
+    await expect(doubtedMeanwhile).rejects.toMatchObject({ code: "BACKUP_SHARES_DAMAGE", retryable: true });
+    expect(await house.names()).toEqual(names);
+    // Read in full afterwards, it may be linked to again. A word that comes with the last step marks what is there already.
+    await verifications.record(afterBad.label, good, new Set([afterBad.label]));
+    expect((await verifications.read()).doubts.has(afterBad.label)).toBe(true);
+    await verifications.record(afterBad.label, { ...good, began: Date.now() }, new Set([afterBad.label]));
+    const lateStorage: BackupOptions["storage"] = {
+      ...house.storage,
+      async openTree(path) {
+        const tree = await house.storage.openTree(path);
+        return { ...tree, commit: () => tree.commit().then(doubt) };
+      },
+    };
+    await expect(house.backup({ ...sealed, link: true, storage: lateStorage })).rejects.toMatchObject({ code: "BACKUP_SHARES_DAMAGE" });
+    expect((await house.catalog.entries()).at(-1)).toMatchObject({ state: "invalid", info: { own: { shared: [{ owner: afterBad.label }] } } });
+    await removeHiddenBackup(house.storage, await hideBackup(house.storage, "primary", (await house.catalog.entries()).at(-1)?.label ?? ""));
+    await verifications.record(afterBad.label, { ...good, began: Date.now() }, new Set([afterBad.label]));
 
     // A file that somebody wrote to, cut or opened up since is not linked, and the operator hears of it.
     const all = await filesOf(house, afterBad);
