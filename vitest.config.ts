@@ -20,13 +20,13 @@ const alone = [
   "test/unit/{postgres/backup-manifest,repository/chunk-index}.test.ts",
 ];
 
-/** What starts daemons and servers comes by turns: "0" to "3" are a quarter each, every fourth file. */
+/** What starts daemons and servers comes by turns: "0" to "4" are a fifth each, every fifth file. */
 const turn = process.env["MONETA_TEST_TURN"] ?? "all";
 const othersThan = (folder: string): string[] =>
   (readdirSync(folder, { recursive: true }) as string[])
     .filter((name) => name.endsWith(".test.ts"))
     .sort()
-    .filter((_, index) => index % 4 !== Number(turn))
+    .filter((_, index) => index % 5 !== Number(turn))
     .map((name) => `${folder}/${name}`);
 const notNow = turn === "all" ? [] : ["test/system", "test/integration"].flatMap(othersThan);
 

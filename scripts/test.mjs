@@ -3,7 +3,7 @@
  * Runs the tests, from a fresh clone as well: installs what is missing, compiles, checks types and style, starts
  * vitest, and adds up. As root everything that root must not do runs as nobody, and test/root as root.
  *
- *   node scripts/test.mjs                     everything, of test/system and test/integration a quarter: see test/turn.mjs
+ *   node scripts/test.mjs                     everything, of test/system and test/integration a fifth: see test/turn.mjs
  *   --all                                     all of those too
  *   node scripts/test.mjs test/unit/postgres  only these, quickly (no type check, no lint)
  *   --no-skips                                skipped tests count as failed
@@ -58,7 +58,7 @@ try {
   // Side by side: much of test/root waits, and each check keeps one core busy at most.
   await together(everything ? checkSources() : undefined, ...runSuites());
   if (everything) reportLeftovers();
-  if (turn !== "all") console.log(`quarter ${turn} of test/system and test/integration was run; npm test -- --all runs all of them`);
+  if (turn !== "all") console.log(`fifth ${turn} of test/system and test/integration was run; npm test -- --all runs all of them`);
 } catch (error) {
   // Whatever stops the run is a failure that the last line must tell.
   results.push({ tests: [], errors: [error.message] });
