@@ -2,9 +2,20 @@
 import type { BackupInfo, CatalogEntry } from "../repository/index.ts";
 import { startTimeOf } from "../repository/index.ts";
 
-/** When the backup ended, milliseconds since 1970: from that moment on it can be restored to. */
+/**
+ * pgmoneta's labels are the local time of its machine, read here as UTC: the backup may have been taken so much later or
+ * earlier, milliseconds.
+ */
+export const labelSlackMs = 14 * 3_600_000;
+
+/** When the backup began at the latest, milliseconds since 1970. */
+export function latestStartOf(info: BackupInfo): number {
+  return info.own === undefined ? startTimeOf(info) + labelSlackMs : startTimeOf(info);
+}
+
+/** When the backup had ended at the latest, milliseconds since 1970: from that moment on it can be restored to. */
 export function endTimeOf(info: BackupInfo): number {
-  return info.own?.endTime ?? startTimeOf(info) + Math.ceil(info.elapsed.total * 1000);
+  return info.own?.endTime ?? latestStartOf(info) + Math.ceil(info.elapsed.total * 1000);
 }
 
 /** The labels from a backup up to its full backup, itself first; undefined when one of them is missing. */

@@ -2,7 +2,7 @@
 import type { BackupInfo } from "../repository/index.ts";
 import { startTimeOf } from "../repository/index.ts";
 import { dayOf, namePeriod, periodBefore, type Period, type PeriodUnit } from "./calendar.ts";
-import { copyOf, endTimeOf } from "./copies.ts";
+import { copyOf, endTimeOf, latestStartOf } from "./copies.ts";
 import { counted, reachOf, spanOf, type RetentionPolicy } from "./policy.ts";
 
 export type RuleName =
@@ -47,11 +47,31 @@ export function policyMarks(usable: readonly BackupInfo[], policy: RetentionPoli
   }
 }
 
+/** One that a clock which was slow made old is at least as young as what lies before it in the WAL. */
 function daysMarks(usable: readonly BackupInfo[], days: number, now: number): Mark[] {
   const reach = reachOf({ kind: "calendar", days }, now) ?? now;
-  return usable
-    .filter((info) => startTimeOf(info) > reach)
-    .map(({ label }) => ({ label, rule: "days", text: `younger than ${counted(days, "day")}`, recovery: true }));
+  const before = latestBefore(usable, latestStartOf, now);
+  const span = counted(days, "day");
+  return usable.flatMap((info, index): Mark[] => {
+    const { label } = info;
+    if (latestStartOf(info) > reach) return [{ label, rule: "days", text: `younger than ${span}`, recovery: true }];
+    if ((before[index] ?? -Infinity) <= reach) return [];
+    return [{ label, rule: "days", text: `behind one in the WAL that is younger than ${span}, though the clock says older`, recovery: true }];
+  });
+}
+
+/**
+ * For each backup the latest time of those before it on its timeline: it is not older than they are. A time that lies in the
+ * future was a clock's that was fast, and says nothing of others.
+ */
+function latestBefore(usable: readonly BackupInfo[], timeOf: (info: BackupInfo) => number, now: number): number[] {
+  const latest = new Map<number, number>();
+  return usable.map((info) => {
+    const known = latest.get(info.startTimeline) ?? -Infinity;
+    const time = timeOf(info);
+    if (time <= now && time > known) latest.set(info.startTimeline, time);
+    return known;
+  });
 }
 
 /**
@@ -81,16 +101,21 @@ function backupOfPeriod(usable: readonly BackupInfo[], { start, end }: Period): 
   return within.filter((info) => dayOf(startTimeOf(info)) === day).at(-1);
 }
 
-/** The newest backup that had ended before the window begins, and all after it: every moment of the window has one. */
+/**
+ * The newest backup that had ended before the window begins, and all after it: every moment of the window has one. A backup
+ * that is older by the clock than one before it in the WAL is no such: which of the two clocks was right nobody knows.
+ */
 function windowMarks(usable: readonly BackupInfo[], policy: RetentionPolicy & { kind: "window" }, now: number): Mark[] {
   const begin = reachOf(policy, now) ?? now;
   const span = spanOf(policy.seconds);
-  const base = usable.findLastIndex((info) => endTimeOf(info) <= begin);
+  const before = latestBefore(usable, endTimeOf, now);
+  const base = usable.findLastIndex((info, index) => endTimeOf(info) <= begin && endTimeOf(info) >= (before[index] ?? -Infinity));
   return usable.flatMap((info, index): Mark[] => {
     const { label } = info;
     if (index === base) return [{ label, rule: "window", text: `where the window of ${span} begins`, recovery: true }];
-    if (index < base && endTimeOf(info) <= begin) return [];
-    return [{ label, rule: "window", text: `within the window of ${span}`, recovery: true }];
+    if (endTimeOf(info) > begin) return [{ label, rule: "window", text: `within the window of ${span}`, recovery: true }];
+    if (index < base) return [];
+    return [{ label, rule: "window", text: "older by the clock than one before it in the WAL: when it was taken is not known", recovery: true }];
   });
 }
 

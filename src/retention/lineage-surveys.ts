@@ -1,11 +1,11 @@
 /** The WAL of every cluster that a server was, looked at by itself: for what its backups need, positions of another mean nothing. */
 import type { TimelineId } from "../postgres/index.ts";
-import { formerLineages, serverLayout, type CatalogEntry, type ServerLayout } from "../repository/index.ts";
+import { formerLineages, serverLayout, type BackupInfo, type CatalogEntry, type ServerLayout } from "../repository/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { clustersOf } from "./clusters.ts";
-import { usableBackups } from "./copies.ts";
+import { endTimeOf, usableBackups } from "./copies.ts";
 import type { RepositoryInUse } from "./in-use.ts";
-import { newestCopies } from "./keep-rules.ts";
+import { newestCopies, type RuleName } from "./keep-rules.ts";
 import type { RetentionPlan } from "./plan.ts";
 import { reachOf, type RetentionPolicy } from "./policy.ts";
 import { nothingSurveyed, surveyWal, type WalSurvey } from "./wal-survey.ts";
@@ -40,10 +40,28 @@ function surveyOne(layout: ServerLayout, plan: RetentionPlan, { storage, policy,
     abandoned,
     kept: entries.flatMap(({ info }) => info ?? []),
     recovery: staying.flatMap(({ entry, recovery }) => (recovery && entry.info !== undefined ? [entry.info] : [])),
+    foreignBeside: (cluster) => foreignBeside(staying, policy, now, cluster),
     inUse: inUse.wal,
     timeline,
     youngerThan: (cluster) => (abandoned ? (reachOf(policy, now) ?? Infinity) : youngest(policy, now, entries, cluster)),
   });
+}
+
+/**
+ * The backups of pgmoneta's whose later moments are to be restored although there are backups of ours of `cluster`, which they
+ * may be of: those that a job works with, those of the last days, and what a window or a number of copies keeps as long as ours
+ * do not fulfil it by themselves. The newest one stays for ever, with the WAL that makes it consistent.
+ */
+function foreignBeside(staying: RetentionPlan, policy: RetentionPolicy, now: number, cluster: string): BackupInfo[] {
+  const ours = usableBackups(staying.map(({ entry }) => entry)).filter(({ own }) => own?.systemIdentifier === cluster);
+  const isFulfilled =
+    policy.kind === "count"
+      ? newestCopies(ours, policy.copies).length === policy.copies
+      : ours.some((info) => endTimeOf(info) <= (reachOf(policy, now) ?? now));
+  const rules: readonly RuleName[] = ["in-use", "days", "line", ...(isFulfilled ? [] : (["window", "count"] as const))];
+  return staying.flatMap(({ recovery, rules: own, entry: { info } }) =>
+    recovery && info !== undefined && info.own === undefined && own.some((rule) => rules.includes(rule)) ? [info] : [],
+  );
 }
 
 /** Of an earlier cluster without any backup nothing can be restored. One that cannot be read, or that pgmoneta took, may be of it. */

@@ -21,6 +21,8 @@ export interface WalPlanInput {
   readonly kept: readonly BackupInfo[];
   /** Those of them, of the cluster whose WAL this is, from which any later moment shall be restored. */
   readonly recovery: readonly BackupInfo[];
+  /** Those of `recovery` that are known to be of that cluster: only they show that a timeline is past. Default all of them. */
+  readonly certain?: readonly BackupInfo[];
   /** What jobs need that run now: a backup that has begun is no backup yet. Default none. */
   readonly inUse?: readonly WalInUse[];
   /** What is stored or was pruned, of each timeline one range from the lowest position to the highest. */
@@ -40,13 +42,13 @@ export function unneededWal(input: WalPlanInput): WalRange[] {
 }
 
 function neededOn(timeline: TimelineId, input: WalPlanInput): WalRange[] {
-  const { kept, recovery, live, segmentSize, inUse = [] } = input;
+  const { kept, recovery, certain = recovery, live, segmentSize, inUse = [] } = input;
   const from = (position: Lsn): WalRange => ({ timeline, from: position, to: endOfTime });
   const reached = recovery.flatMap((info) => {
     const begin = recoveryBegin(info, timeline, input);
     return begin === undefined ? [] : [from(begin)];
   });
-  if (reached.length === 0 && !isPast(timeline, recovery, live)) return [from(lsn(0n))];
+  if (reached.length === 0 && !isPast(timeline, certain, live)) return [from(lsn(0n))];
   // Where a timeline comes from that a job has reached meanwhile need not be known yet: the later ones stay whole.
   const used = inUse.flatMap((use) => {
     if (timeline < use.timeline) return [];
@@ -78,8 +80,8 @@ function recoveryBegin(
  * A timeline that no recovery reads is past when a backup of a later one can be restored and it is not received any
  * more. Else it may be where the server is now, and its first backup is still to come.
  */
-function isPast(timeline: TimelineId, recovery: readonly BackupInfo[], live: TimelineId | undefined): boolean {
-  return live !== undefined && timeline !== live && recovery.some((info) => info.endTimeline > timeline);
+function isPast(timeline: TimelineId, certain: readonly BackupInfo[], live: TimelineId | undefined): boolean {
+  return live !== undefined && timeline !== live && certain.some((info) => info.endTimeline > timeline);
 }
 
 function endOfSegment(position: Lsn, segmentSize: number): Lsn {

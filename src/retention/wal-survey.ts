@@ -55,6 +55,8 @@ export interface SurveyRequest {
   readonly kept: readonly BackupInfo[];
   /** Those of them from which any later moment shall be restored. */
   readonly recovery: readonly BackupInfo[];
+  /** Those of pgmoneta's among them that are needed beside ours of this cluster. */
+  readonly foreignBeside: (systemIdentifier: string) => readonly BackupInfo[];
   /** What jobs need that run now. */
   readonly inUse: readonly WalInUse[];
   /** The timeline that the server is on, where somebody knows it; else the one of which the newest moment is proven. */
@@ -78,13 +80,15 @@ export async function surveyWal(request: SurveyRequest): Promise<WalSurvey> {
   const live = layout.lineage === undefined ? (request.timeline ?? (await openWalCoverage(storage, layout).read())?.timeline) : undefined;
   // Positions mean nothing from one cluster to another; pgmoneta does not record whose its backups are.
   const kept = request.kept.filter(({ own }) => own === undefined || own.systemIdentifier === systemIdentifier);
-  // pgmoneta does not record whose backup it is: without one of ours all WAL is kept for it, else what makes it consistent.
+  // pgmoneta does not record whose backup it is: without one of ours all WAL is kept for it, else what the policy asks for.
   const ours = request.recovery.filter(({ own }) => own?.systemIdentifier === systemIdentifier);
-  const recovery = ours.length > 0 ? ours : request.recovery.filter(({ own }) => own === undefined);
+  const foreign = ours.length > 0 ? request.foreignBeside(systemIdentifier) : request.recovery.filter(({ own }) => own === undefined);
+  const recovery = [...ours, ...foreign];
+  const certain = ours.length > 0 ? ours : foreign;
   const pruned = await inventory.pruned.list();
   const stored = extents([...names.map(({ timeline, start }) => rangeFrom(timeline, start, segmentSize)), ...pruned]);
   const inUse = layout.lineage === undefined ? request.inUse : [];
-  const unneeded = request.abandoned ? joinRanges(stored) : unneededWal({ kept, recovery, inUse, stored, histories, live, segmentSize });
+  const unneeded = request.abandoned ? joinRanges(stored) : unneededWal({ kept, recovery, certain, inUse, stored, histories, live, segmentSize });
 
   const { files, ranges } = await chooseFiles(names, unneeded, inventory, {
     storage,
@@ -92,7 +96,7 @@ export async function surveyWal(request: SurveyRequest): Promise<WalSurvey> {
   });
   const going = new Set(files.map(({ name }) => name));
   const staying = names.map(({ name }) => name).filter((name) => !going.has(name));
-  const dead = deadHistories(histories, staying, { kept, recovery }, live, ranges);
+  const dead = deadHistories(histories, staying, { kept, recovery: certain }, live, ranges);
   return { layout, abandoned: request.abandoned, segmentSize, ranges, files, staying, histories: dead };
 }
 

@@ -75,6 +75,34 @@ describe("the plan", () => {
     expect(going(decide(across, { kind: "window", seconds: 14 * 86_400 }))).toEqual([]);
   });
 
+  it("believes no clock that makes a backup older than one before it in the WAL", () => {
+    const segment = (number: number): Pick<Wish, "segment"> => ({ segment: number });
+    // The second one was taken eight days ago, by a clock that was a month behind.
+    const entries = [aged(12, segment(10)), aged(40, segment(20)), aged(4, segment(30)), aged(1, segment(40))];
+    const decisions = decide(entries, { kind: "window", seconds: 10 * 86_400 });
+    expect([...decisions.values()].map(({ keep, reason }) => [keep, reason])).toEqual([
+      [true, "where the window of 10 days begins"],
+      [true, "older by the clock than one before it in the WAL: when it was taken is not known"],
+      [true, "within the window of 10 days"],
+      [true, "within the window of 10 days; the newest valid one"],
+    ]);
+    const young = [aged(12, segment(10)), aged(9, segment(15)), ...entries.slice(1)];
+    const days = decide(young, { kind: "calendar", days: 10 });
+    expect(going(days)).toEqual([young[0]?.label]);
+    expect(days.get(young[2]?.label ?? "")?.reason).toBe("behind one in the WAL that is younger than 10 days, though the clock says older");
+    // A clock that was fast makes nothing stay for longer than that backup itself.
+    const ahead = [aged(-300, segment(5)), aged(30, segment(10)), aged(20, segment(20)), aged(1, segment(30))];
+    expect(going(decide(ahead, { kind: "window", seconds: 10 * 86_400 }))).toEqual([ahead[1]?.label]);
+    expect(going(decide(ahead, { kind: "calendar", days: 10 }))).toEqual(labels(ahead.slice(1, 3)));
+  });
+
+  it("counts a backup of pgmoneta, whose label is local time, as old only when it is so in every time zone", () => {
+    const entries = [aged(11, { foreign: true }), aged(10.2, { foreign: true }), aged(1, { foreign: true })];
+    expect(going(decide(entries, { kind: "window", seconds: 10 * 86_400 }))).toEqual([]);
+    expect(going(decide(entries, { kind: "calendar", days: 10 }))).toEqual([entries[0]?.label]);
+    expect(going(decide([aged(12, { foreign: true }), ...entries], { kind: "window", seconds: 10 * 86_400 }))).toEqual([aged(12).label]);
+  });
+
   it("counts copies: incremental backups are none, and stay with theirs", () => {
     const full = [aged(9), aged(5)];
     const children = [aged(8, { parent: full[0]?.label ?? "" }), aged(4, { parent: full[1]?.label ?? "" })];

@@ -130,6 +130,7 @@ describe("what was pruned", () => {
       abandoned: false,
       kept: [recent],
       recovery: [recent],
+      foreignBeside: () => [],
       inUse: [],
       youngerThan: () => Infinity,
     });

@@ -1,4 +1,4 @@
-/** Two branches of one cluster: what the server's own line needs stays, whatever lies on the other one. */
+/** Whole runs on a repository with two branches of one cluster, or backups of pgmoneta beside ours: what stays of backups and WAL. */
 import { utimesSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -28,7 +28,7 @@ async function lay(wishes: readonly Wish[], wal: Readonly<Record<number, readonl
     labels.push(label);
     await repository.put(`primary/backup/${label}/backup.sha256`, "");
     for (const name of Object.keys(info.own?.digests ?? {})) await repository.put(`primary/backup/${label}/${name}`, "");
-    await repository.put(`primary/backup/${label}/backup.info`, formatBackupInfo(info));
+    await repository.put(`primary/backup/${label}/backup.info`, formatBackupInfo(info.own === undefined ? { ...info, writer: "0.22.0" } : info));
   }
   for (const [timeline, [first, last]] of Object.entries(wal)) {
     for (let segment = first; segment <= last; segment += 1) {
@@ -44,7 +44,7 @@ async function lay(wishes: readonly Wish[], wal: Readonly<Record<number, readonl
 const covered = (timeline: number): Promise<void> =>
   openWalCoverage(repository.storage, "primary").write({ timeline: timelineId(timeline), lsn: at(13), serverTime: now });
 
-function retain(policy: RetentionPolicy, timeline?: number): Promise<RetentionOutcome> {
+function retain(policy: RetentionPolicy, timeline?: number, moment = now): Promise<RetentionOutcome> {
   return runRetention(
     {
       server: "primary",
@@ -55,7 +55,7 @@ function retain(policy: RetentionPolicy, timeline?: number): Promise<RetentionOu
       timeline: timeline === undefined ? undefined : timelineId(timeline),
       dryRun: false,
     },
-    { clock: { ...systemClock, now: () => now }, logger: silentLogger, signal: new AbortController().signal, progress: () => undefined, settled: () => undefined },
+    { clock: { ...systemClock, now: () => moment }, logger: silentLogger, signal: new AbortController().signal, progress: () => undefined, settled: () => undefined },
   );
 }
 
@@ -100,4 +100,22 @@ it("while the history of the server's timeline cannot be read, no backup goes th
   const { plan } = await retain({ kind: "calendar", days: 7 });
   expect(await listed()).toEqual(labels);
   expect(plan[1]?.reason).toBe("perhaps what timeline 2 goes on from: its history cannot be read");
+});
+
+it.each<[string, RetentionPolicy]>([
+  ["a window", { kind: "window", seconds: 14 * 86_400 }],
+  ["a number of copies", { kind: "count", copies: 2 }],
+  ["the last days", { kind: "calendar", days: 16 }],
+])("what %s keeps of pgmoneta's backups keeps its WAL until ours fulfil the policy alone", async (_what, policy) => {
+  const foreign = { at: now - 15 * dayMs, segment: 5, foreign: true };
+  const ours = { at: now - dayMs, segment: 20 };
+  await lay([foreign, ours], { 1: [4, 22] });
+  await covered(1);
+  await retain(policy);
+  // Before there are so many copies nothing goes by their number.
+  expect(await stored()).toEqual(segments(1, policy.kind === "count" ? 4 : 5, 22));
+  // So much later there are two of ours, and the older one is older than the policy looks back.
+  await lay([{ at: now + 20 * dayMs, segment: 21 }], {});
+  expect((await retain(policy, 1, now + 40 * dayMs)).plan.map(({ keep }) => keep)).toEqual([true, policy.kind === "count", true]);
+  expect(await stored()).toEqual([...segments(1, 5, 5), ...segments(1, policy.kind === "count" ? 20 : 21, 22)]);
 });
