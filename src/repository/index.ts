@@ -78,5 +78,5 @@ export { acquireOwnerLock } from "./owner-lock.ts";
 export type { OwnerLock, OwnerLockOptions } from "./owner-lock.ts";
 export { openServerIdentity } from "./server-identity.ts";
 export { identityOfStoredWal } from "./wal-identity.ts";
-export { changeLineage, finishLineageChange, formerLineages, layoutOfLineage } from "./lineages.ts";
+export { changeLineage, finishLineageChange, formerLineages, layoutOfLineage, requireNoLineageChange } from "./lineages.ts";
 export type { ServerIdentity, ServerIdentityStore } from "./server-identity.ts";

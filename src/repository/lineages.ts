@@ -5,7 +5,7 @@
  * which cluster it is of.
  */
 import { isSegmentSize } from "../postgres/index.ts";
-import type { Storage } from "../storage/index.ts";
+import { nameState, type Storage } from "../storage/index.ts";
 import { formatChecked, parseChecked } from "./checked-json.ts";
 import { repositoryErrors } from "./errors.ts";
 import { isText } from "./json-shape.ts";
@@ -47,10 +47,16 @@ export async function formerLineages(storage: Storage, server: string): Promise<
  */
 export async function layoutOfLineage(storage: Storage, server: string, systemIdentifier: string): Promise<ServerLayout> {
   const present = serverLayout(server);
-  if ((await storage.stat(present.lineageChange)) !== undefined) throw unfinished(present);
+  await requireNoLineageChange(storage, server);
   if (!isIdentifier(systemIdentifier)) return present;
   const former = serverLayout(server, systemIdentifier);
   return (await storage.stat(former.place))?.kind === "directory" ? former : present;
+}
+
+/** While the server's WAL is put aside for that of another cluster nothing is added to either. Throws LINEAGE_CHANGE_UNFINISHED. */
+export async function requireNoLineageChange(storage: Storage, server: string): Promise<void> {
+  const layout = serverLayout(server);
+  if ((await storage.stat(layout.lineageChange)) !== undefined) throw unfinished(layout);
 }
 
 /**
@@ -94,7 +100,29 @@ export async function finishLineageChange(storage: Storage, server: string): Pro
 
 async function moveParts(storage: Storage, from: ServerLayout, to: ServerLayout): Promise<void> {
   const targets = partsOf(to);
-  for (const [index, part] of partsOf(from).entries()) await storage.move(part, targets[index] ?? part);
+  for (const [index, part] of partsOf(from).entries()) {
+    const target = targets[index] ?? part;
+    await removeEmptyOne(storage, part, target);
+    await storage.move(part, target);
+  }
+}
+
+/**
+ * What has moved before the change was cut off may have been made anew since, empty, by somebody who was refused after that:
+ * of two directories of which one has nothing in it but what nobody finished, that one goes.
+ */
+async function removeEmptyOne(storage: Storage, part: string, target: string): Promise<void> {
+  for (const place of [part, target]) if ((await storage.stat(place))?.kind !== "directory") return;
+  for (const place of [part, target]) {
+    if (await hasContent(storage, place)) continue;
+    await storage.removeTree(place);
+    return;
+  }
+}
+
+async function hasContent(storage: Storage, directory: string): Promise<boolean> {
+  for await (const { name } of storage.entries(directory)) if (nameState(name).state === "visible") return true;
+  return false;
 }
 
 function noteChange(storage: Storage, { lineageChange }: ServerLayout, { from, to, step }: LineageChange): Promise<void> {

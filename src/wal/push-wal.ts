@@ -7,10 +7,10 @@ import { messageOf, throwIfAborted } from "../common/index.ts";
 import { classifyWalFile, parseSegmentName, parseWalPageHeader, walPageHeaderSize, type WalPageHeader } from "../postgres/index.ts";
 import {
   identityOfStoredWal,
-  layoutOfLineage,
   openServerIdentity,
   openWalInventory,
   openWalPushes,
+  requireNoLineageChange,
   serverLayout,
   type ServerIdentity,
 } from "../repository/index.ts";
@@ -27,7 +27,7 @@ const largestSmallFile = 1024 * 1024;
 const largestSegment = 1024 * 1024 * 1024;
 
 /**
- * Takes one file. Throws WAL_PUSH_REFUSED for what is no file of pg_wal, WAL_OTHER_CLUSTER, WAL_SEGMENT_CONFLICT (noted, so
+ * Takes one file. Throws WAL_PUSH_REFUSED for what is no file of pg_wal, LINEAGE_CHANGE_UNFINISHED, WAL_OTHER_CLUSTER, WAL_SEGMENT_CONFLICT (noted, so
  * that a daemon tells of it), and what the storage, the keys and the archiving of a segment throw.
  */
 export async function pushWal(push: WalPush, deps: WalPushDependencies): Promise<PushedWal> {
@@ -36,6 +36,8 @@ export async function pushWal(push: WalPush, deps: WalPushDependencies): Promise
   throwIfAborted(signal);
   const file = classifyWalFile(name);
   if (file.kind === "other") throw walErrors.pushRefused(`"${name}" is no file of PostgreSQL's WAL`, { name });
+  // Before anything is made: a directory of this name must not stand in the way of what is to come back.
+  await requireNoLineageChange(storage, server);
   const pushing: Pushing = { ...push, ...deps, pushes: openWalPushes(storage, server) };
   try {
     if (file.kind === "history") return await noted(pushing, await pushHistory(pushing, file.timeline, await readSmall(push)));
@@ -102,8 +104,7 @@ async function spool({ name, content, signal }: Pushing, sink: DurableSink): Pro
 async function requireIdentity(pushing: Pushing, firstPage: Buffer): Promise<ServerIdentity> {
   const { name, server, storage } = pushing;
   const found = identityIn(name, firstPage);
-  // While the server's WAL is put aside for that of another cluster nothing is added to either.
-  await layoutOfLineage(storage, server, found.systemIdentifier);
+  await requireNoLineageChange(storage, server);
   const store = openServerIdentity(storage, server);
   const known = (await store.read()) ?? (await identityOfStoredWal(storage, server));
   if (known !== undefined) refuseOther(pushing, known, found);

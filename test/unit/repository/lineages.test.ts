@@ -99,6 +99,39 @@ describe("the lineages of a server", () => {
     }
   });
 
+  it("are changed to the end although somebody made an empty directory anew in the place of the WAL that had moved", async () => {
+    const { storage } = repository;
+    const unfinished = async (): Promise<void> => {
+      await storage.makeDirectory("primary/wal");
+      // As somebody leaves it who was killed while he wrote.
+      const sink = await storage.createFile("primary/wal/000000010000000000000002");
+      await sink.write(Buffer.from("x"));
+      await sink.close();
+    };
+    await fill(first);
+    // The power fails after the first move, in the step that puts the WAL aside.
+    await expect(changeLineage(failingAt(2), "primary", first, identity(second))).rejects.toThrow("the power fails");
+    expect(await storage.stat("primary/wal")).toBeUndefined();
+    await unfinished();
+    expect(await finishLineageChange(storage, "primary")).toBe(true);
+    expect([await foundOf(first), await foundOf(second)]).toEqual([all(first), {}]);
+    await fill(second);
+    // And before the WAL of the next one comes back: after its note, six parts that went, and the note of the second step.
+    await expect(changeLineage(failingAt(9), "primary", second, identity(first))).rejects.toThrow("the power fails");
+    await unfinished();
+    expect(await finishLineageChange(storage, "primary")).toBe(true);
+    expect([await foundOf(first), await foundOf(second)]).toEqual([all(first), all(second)]);
+  });
+
+  it("do not lose what somebody stored in the place of the WAL that had moved", async () => {
+    const { storage } = repository;
+    await fill(first);
+    await expect(changeLineage(failingAt(2), "primary", first, identity(second))).rejects.toThrow("the power fails");
+    await repository.put("primary/wal/00000002.history", "stored");
+    await expect(finishLineageChange(storage, "primary")).rejects.toMatchObject({ code: "STORAGE_EXISTS" });
+    expect(await repository.text("primary/wal/00000002.history")).toBe("stored");
+  });
+
   it("stay as they are when the WAL cannot be moved", async () => {
     const { storage } = repository;
     await fill(first);

@@ -348,3 +348,15 @@ describe("other files of pg_wal that are pushed", () => {
     expect(await names()).toEqual([other, `${name}.zstd`, damaged, `${segmentOf(1, 8)}.zstd`]);
   });
 });
+
+it("while the WAL is put aside for that of another cluster nothing is taken, and nothing made", async () => {
+  await repository.put("primary/lineage_change.json", "{}");
+  for (const [file, content] of [
+    [name, segment()],
+    [`${name}.00000028.backup`, Buffer.from("START WAL LOCATION: 0/700028\n")],
+    ["00000002.history", Buffer.from("1\t0/700000\tno reason\n")],
+  ] as const) {
+    await expect(push(file, content), file).rejects.toMatchObject({ code: "LINEAGE_CHANGE_UNFINISHED" });
+  }
+  expect(await repository.storage.stat("primary/wal")).toBeUndefined();
+});
