@@ -21,6 +21,8 @@ export interface OutputFile {
   write(piece: Uint8Array): Promise<void>;
   /** Permission bits and the time of the last change, milliseconds since 1970. */
   describe(mode: number, modifiedMs: number): Promise<void>;
+  /** Makes what was written durable, under its temporary name. */
+  sync(): Promise<void>;
   /** Gives the file its name, durably. Throws TARGET_EXISTS when something has it. */
   publish(): Promise<void>;
   /** Removes what was written. Safe at any time; a published file stays. */
@@ -68,6 +70,9 @@ export async function createOutputFile(path: string, unfinished: string = basena
     async describe(mode, modifiedMs) {
       await handle.chmod(mode & 0o7777);
       await handle.utimes(modifiedMs / 1000, modifiedMs / 1000);
+    },
+    async sync() {
+      await handle.sync();
     },
     async publish() {
       await handle.sync();

@@ -1,7 +1,7 @@
 /**
  * A conversion of one file in place, as a procedure: judge the name, open the file, write its new form beside it, read
  * that back, give it its name, and only then remove the file. Whatever fails before leaves the file as it was and nothing
- * beside it.
+ * beside it; a file that is changed while its new form gets its name stays beside it.
  */
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
@@ -43,10 +43,13 @@ export async function convert(options: ConvertOptions, signal: AbortSignal): Pro
       const written = await writeResult(options, watched(source, (share) => tell("convert", share * size)), output, signal);
       await attempting("describe", destination, () => output.describe(source.mode, source.modifiedMs));
       await readBack(options, output, written, (share) => tell("read back", size + share * size), signal);
+      // What takes long comes before the question whether the file is still the same.
+      await attempting("write", destination, () => output.sync());
       await source.requireUnchanged();
       throwIfAborted(signal);
       await attempting("write", destination, () => output.publish());
-      // From here on the result is there, whatever becomes of the rest.
+      // From here on the result is there, whatever becomes of the rest: of a file that was changed meanwhile both stay.
+      await source.requireUnchanged();
       await source.remove();
       return { destination, sourceSize: source.size, size: written.size };
     } finally {

@@ -3,15 +3,17 @@ import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
   chmodSync,
+  existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   statSync,
   symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { convert, type Conversion, type ConversionProgress, type Converted, type ConvertOptions } from "../../../src/convert/index.ts";
@@ -58,6 +60,21 @@ function run(
     },
     signal,
   );
+}
+
+/** Tells of each sync of a file or directory, before it is done, until the answer is called. */
+async function beforeEachSync(tell: () => void): Promise<() => void> {
+  const handle = await open("/dev/null", "r");
+  const prototype = Object.getPrototypeOf(handle) as { sync: () => Promise<void> };
+  await handle.close();
+  const { sync } = prototype;
+  prototype.sync = async function () {
+    tell();
+    await sync.call(this);
+  };
+  return () => {
+    prototype.sync = sync;
+  };
 }
 
 function place(name: string, content: Uint8Array): { readonly directory: string; readonly file: string } {
@@ -110,6 +127,30 @@ describe("a file is converted in place", () => {
     expect(last).toEqual({ ...first, phase: "read back", done: 2 * size });
     expect(told.map(({ done }) => done)).toEqual(told.map(({ done }) => done).sort((a, b) => a - b));
     expect(told.filter(({ phase }) => phase === "convert").at(-1)?.done).toBe(size);
+  });
+
+  test("and what is written to it while its new form gets its name is not lost", async () => {
+    const added: number[] = [];
+    for (let number = 1; added.length === number - 1; number += 1) {
+      const { file } = place(`f${number}`, plain);
+      let syncs = 0;
+      const restore = await beforeEachSync(() => {
+        syncs += 1;
+        if (syncs !== number || !existsSync(file)) return;
+        appendFileSync(file, "more");
+        added.push(number);
+      });
+      const outcome = await run("compress", file)
+        .then(
+          () => "converted",
+          (error: unknown) => (error as { code?: string }).code,
+        )
+        .finally(restore);
+      const isAdded = added.includes(number);
+      expect(outcome).toBe(isAdded ? "CONVERT_FILE_CHANGED" : "converted");
+      if (isAdded) expect(readFileSync(file).equals(Buffer.concat([plain, Buffer.from("more")]))).toBe(true);
+    }
+    expect(added.length).toBeGreaterThan(2);
   });
 
   test("also when it is empty", async () => {
