@@ -23,6 +23,8 @@ export interface CatalogEntry {
   readonly state: "valid" | "invalid" | "damaged";
   /** Undefined when damaged. */
   readonly info?: BackupInfo | undefined;
+  /** Of a damaged one: the backup that it says it rests on. No more than a reason to keep that one. */
+  readonly statedParent?: string | undefined;
   /** Why it is not valid. */
   readonly problem?: string | undefined;
   /** The last time that it was read back. */
@@ -83,14 +85,16 @@ export function openCatalog(storage: Storage, server: string): Catalog {
   /** Why a readable backup must not be used; undefined when it may be. */
   async function problemOf(info: BackupInfo): Promise<string | undefined> {
     if (!info.valid) return "it was not completed, or was found faulty";
-    const lists =
-      info.own === undefined
-        ? [backupFiles.digests("sha512"), backupFiles.digests("sha256")]
-        : [backupFiles.digests(info.own.hash)];
-    for (const list of lists) {
-      if ((await storage.stat(layout.backupFile(info.label, list)))?.kind === "file") return undefined;
+    const isThere = async (name: string): Promise<boolean> => (await storage.stat(layout.backupFile(info.label, name)))?.kind === "file";
+    if (info.own === undefined) {
+      for (const list of ["sha512", "sha256"] as const) if (await isThere(backupFiles.digests(list))) return undefined;
+      return `its list of digests (${backupFiles.digests("sha512")}) is missing`;
     }
-    return `its list of digests (${lists[0] ?? ""}) is missing`;
+    const list = backupFiles.digests(info.own.hash);
+    if (!(await isThere(list))) return `its list of digests (${list}) is missing`;
+    // Without its index or its manifest it cannot be restored either.
+    for (const name of Object.keys(info.own.digests)) if (!(await isThere(name))) return `its ${name} is missing`;
+    return undefined;
   }
 
   async function entryOf(label: string, verification: Verification | undefined): Promise<CatalogEntry> {
@@ -106,8 +110,16 @@ export function openCatalog(storage: Storage, server: string): Catalog {
         error instanceof MonetaError &&
         (repositoryErrors.backupDamaged.is(error) || repositoryErrors.formatUnsupported.is(error));
       if (!known) throw error;
-      return { label, state: "damaged", problem: error.message, verification };
+      return { label, state: "damaged", problem: error.message, verification, statedParent: await statedParent(label) };
     }
+  }
+
+  /** From a `backup.info` that cannot be trusted; undefined where it does not say so, or is not there. */
+  async function statedParent(label: string): Promise<string | undefined> {
+    const path = layout.backupFile(label, backupFiles.info);
+    const facts = await storage.stat(path);
+    if (facts?.kind !== "file" || facts.size > largestInfo) return undefined;
+    return /^PARENT=([0-9]{14})$/m.exec((await storage.readFile(path, largestInfo)).toString("latin1"))?.[1];
   }
 
   /** Undefined for a backup that went out of view while it was looked at: half of what was read of it means nothing. */

@@ -62,9 +62,10 @@ export function oldestReaching(entries: readonly CatalogEntry[], wal: StoredWal)
   };
   for (const { state, info } of entries) {
     if (state !== "valid" || info === undefined) continue;
-    // The WAL that makes it consistent is there, or it would not be valid.
+    // The WAL that makes it consistent was there when it ended; it may be lost since.
+    const own = way({ timeline: info.startTimeline, lsn: info.startLsn }, { timeline: info.endTimeline, lsn: info.endLsn }, timelines);
     const legs = way({ timeline: info.endTimeline, lsn: info.endLsn }, end, timelines);
-    if (legs?.every(covered) === true) return info;
+    if (own?.every(covered) === true && legs?.every(covered) === true) return info;
   }
   return undefined;
 }

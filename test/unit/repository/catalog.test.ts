@@ -96,6 +96,18 @@ describe("the catalog", () => {
     expect(await catalog().find("20270101000000")).toMatchObject({ label: "20270101000000", valid: true });
   });
 
+  test("calls none valid that lacks its index or its manifest, and reads in a damaged one what it rests on", async () => {
+    for (const [label, name] of [["20260101000000", "backup.chunks"], ["20260101000001", "backup.manifest"]] as const) {
+      await store({ label });
+      rmSync(pathOf(`${label}/${name}`));
+      expect((await catalog().entries()).find((entry) => entry.label === label)).toMatchObject({ state: "invalid", problem: `its ${name} is missing` });
+      expect(await catalog().find(label)).toMatchObject({ valid: false });
+    }
+    const { label } = await store({ label: "20260101000002", parent: "20260101000001", type: "incremental" });
+    writeFileSync(pathOf(`${label}/backup.info`), readFileSync(pathOf(`${label}/backup.info`)).subarray(0, -70));
+    expect((await catalog().entries()).at(-1)).toMatchObject({ label, state: "damaged", statedParent: "20260101000001" });
+  });
+
   test("does not know what is not there, whatever it is called", async () => {
     await store({ label: "20260101000000" });
     for (const which of ["20260101000001", "", "..", "oldest ", "../../etc", "2026010100000"]) {

@@ -38,6 +38,18 @@ describe("the oldest backup that reaches the end of the WAL", () => {
     expect(oldestReaching([a, b], wal({ stretches: [stretch(1, 2, 7), stretch(1, 8, 9)], flushed: segment(9) }))).toBeUndefined();
   });
 
+  it("is none that has lost WAL from between its own beginning and end", () => {
+    const long = entry("20260101000000", { startLsn: lsn(segment(2) + 40n), endLsn: lsn(segment(5) + 256n) });
+    const stored = wal({ stretches: [stretch(1, 2, 9)], flushed: segment(9) });
+    expect(oldestReaching([long, b], stored)?.label).toBe(long.label);
+    expect(oldestReaching([long, b], { ...stored, stretches: [stretch(1, 2, 3), stretch(1, 4, 9)] })?.label).toBe(b.label);
+    // On its way from the first segment to the last the standby was promoted.
+    const across = { ...long, info: long.info === undefined ? undefined : { ...long.info, endTimeline: timelineId(2) } };
+    const switched = { ...stored, ...on(2, [4]), stretches: [stretch(1, 2, 4), stretch(2, 4, 9)] };
+    expect(oldestReaching([across], switched)?.label).toBe(across.label);
+    expect(oldestReaching([across], { ...switched, stretches: [stretch(1, 3, 4), stretch(2, 4, 9)] })).toBeUndefined();
+  });
+
   it("counts no backup that is not valid", () => {
     const invalid = { ...a, state: "invalid" as const };
     const stored = wal({ stretches: [stretch(1, 2, 9)], flushed: segment(9) });
