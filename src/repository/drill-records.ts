@@ -1,6 +1,6 @@
 /**
  * What drills proved: `drills.json` of a server, one record a drill with the newest last, and their reports beside it in
- * `drills/`. One writer a server: the job that drilled.
+ * `drills/`. Two jobs that drilled may write at the same moment.
  */
 import type { Storage } from "../storage/index.ts";
 import { formatChecked, parseChecked } from "./checked-json.ts";
@@ -84,32 +84,33 @@ export function openDrillRecords(
     return [];
   }
 
+  async function addAlone(record: DrillRecord, reports: DrillReports): Promise<void> {
+    const { signed } = reports;
+    const records = [...(await list()), record];
+    if (signed !== undefined) await storage.replaceFile(layout.drillSigner(signed.by), signed.publicKey);
+    for (const form of forms) {
+      await storage.replaceFile(layout.drillReport(record.id, form), reports[form]);
+      if (signed !== undefined) await storage.replaceFile(layout.drillSignature(record.id, form), signed[form]);
+    }
+    const best = newestProven(records);
+    const old = records.slice(0, -kept).filter((one) => one !== best);
+    const stay = records.filter((one) => !old.includes(one));
+    await storage.replaceFile(path, `${formatChecked({ version: 1, drills: stay })}\n`);
+    for (const { id } of old) {
+      for (const form of forms) {
+        await storage.removeFile(layout.drillReport(id, form));
+        await storage.removeFile(layout.drillSignature(id, form));
+      }
+    }
+  }
+
   return {
     list,
     async read() {
       const text = await textOf();
       return text === undefined ? [] : recordsIn(text);
     },
-    async add(record, reports) {
-      const { signed } = reports;
-      const records = [...(await list()), record];
-      await storage.makeDirectory(layout.drills);
-      if (signed !== undefined) await storage.replaceFile(layout.drillSigner(signed.by), signed.publicKey);
-      for (const form of forms) {
-        await storage.replaceFile(layout.drillReport(record.id, form), reports[form]);
-        if (signed !== undefined) await storage.replaceFile(layout.drillSignature(record.id, form), signed[form]);
-      }
-      const best = newestProven(records);
-      const old = records.slice(0, -kept).filter((one) => one !== best);
-      const stay = records.filter((one) => !old.includes(one));
-      await storage.replaceFile(path, `${formatChecked({ version: 1, drills: stay })}\n`);
-      for (const { id } of old) {
-        for (const form of forms) {
-          await storage.removeFile(layout.drillReport(id, form));
-          await storage.removeFile(layout.drillSignature(id, form));
-        }
-      }
-    },
+    add: (record, reports) => storage.exclusively(layout.drills, () => addAlone(record, reports)),
   };
 }
 

@@ -19,7 +19,7 @@ export interface WalRange {
 export interface WalPruned {
   /** By timeline and position, none touching another. What cannot be read excuses nothing: then there are none. */
   list(): Promise<WalRange[]>;
-  /** Durable before the first file of `ranges` goes: what a crash leaves of them is removed later. One writer a server. */
+  /** Durable before the first file of `ranges` goes: what a crash leaves of them is removed later. */
   add(ranges: readonly WalRange[]): Promise<void>;
 }
 
@@ -78,9 +78,16 @@ export function openWalPruned(storage: Storage, layout: ServerLayout): WalPruned
     return read.every((range) => range !== undefined) ? joinRanges(read) : [];
   }
 
+  /** Retention and the receiver are different processes: the directory is taken only where there is something to change. */
   async function add(more: readonly WalRange[]): Promise<void> {
+    if (!isKnown(more, await list())) await storage.exclusively(layout.place, () => addAlone(more));
+  }
+
+  const isKnown = (more: readonly WalRange[], known: readonly WalRange[]): boolean => more.every((range) => isWithin(range, known));
+
+  async function addAlone(more: readonly WalRange[]): Promise<void> {
     const known = await list();
-    if (more.every((range) => isWithin(range, known))) return;
+    if (isKnown(more, known)) return;
     const ranges = joinRanges([...known, ...more]).map(({ timeline, from, to }) => ({
       timeline,
       from: formatLsn(from),

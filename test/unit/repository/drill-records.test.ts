@@ -41,6 +41,14 @@ it("what a drill proved is there again, with its reports", async () => {
   expect(await readFile(join(path, "primary/drills/20261130000000-20261129000000.html"), "utf8")).toBe("<html>");
 });
 
+it("drills that end at the same moment are all recorded", async () => {
+  const { path } = temporaryDirectory();
+  const all = ["a", "b", "c", "d", "e"].map((id) => record({ id }));
+  const open = () => openDrillRecords(openRepositoryStorage(path, undefined), "primary");
+  await Promise.all(all.map((one) => open().add(one, { json: "{}", html: "" })));
+  expect((await open().list()).map(({ id }) => id).sort()).toEqual(all.map(({ id }) => id));
+});
+
 it("one flipped digit is not believed: the history is kept aside and begins anew", async () => {
   const { path } = temporaryDirectory();
   const aside: string[] = [];

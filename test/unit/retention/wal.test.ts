@@ -102,6 +102,12 @@ describe("what was pruned", () => {
     expect(await inventory.pruned.list()).toEqual([]);
   });
 
+  it("is remembered of all who remove at the same moment", async () => {
+    const ranges = [1, 3, 5, 7, 9, 11].map((number) => range(1, number, number + 1));
+    await Promise.all(ranges.map((one) => openWalInventory(repository.storage, "primary", segmentSize).pruned.add([one])));
+    expect(await openWalInventory(repository.storage, "primary", segmentSize).pruned.list()).toEqual(ranges);
+  });
+
   it("is named as the reason where WAL is looked for", async () => {
     const inventory = openWalInventory(repository.storage, "primary", segmentSize);
     await inventory.pruned.add([range(1, 1, 2)]);
