@@ -18,7 +18,8 @@ export const deleteBackup: JobHandler<"delete"> = async (request, { server, stor
   progress({ phase: "delete" });
   const catalog = openCatalog(storage, name);
   const label = await labelOf(request.backup);
-  const backups = await catalog.list();
+  const entries = await catalog.entries();
+  const backups = entries.flatMap(({ info: read }) => read ?? []);
   const info = backups.find((backup) => backup.label === label);
   if (info?.keep === true && !request.force) {
     throw managementErrors.backupRetained(`backup ${label} of ${name} is retained`, { server: name, label });
@@ -30,6 +31,13 @@ export const deleteBackup: JobHandler<"delete"> = async (request, { server, stor
       label,
     });
   }
+  const perhaps = entries.filter(({ statedParent }) => statedParent === label).map((entry) => entry.label);
+  if (perhaps.length > 0 && !request.force) {
+    throw repositoryErrors.backupNeeded(
+      `backup ${label} of ${name} is needed by ${perhaps.join(", ")}, which cannot be read at the moment: repair that or delete it first, or use --force`,
+      { server: name, label },
+    );
+  }
   const remarks: string[] = [];
   const files = await hooks.around("delete", { MONETA_BACKUP: label }, remove, { note: (sentence) => remarks.push(sentence) });
   logger.info(`backup ${label} is removed`, { files });
@@ -40,8 +48,10 @@ export const deleteBackup: JobHandler<"delete"> = async (request, { server, stor
 
   /** Takes it out of view, then its bytes away; how many files there were. */
   async function remove(): Promise<number> {
-    for (const taken of await takeOverLinks(storage, name, label, signal))
+    for (const taken of await takeOverLinks(storage, name, label, signal)) {
       logger.info(`backup ${taken.label} takes over ${taken.files} files of ${label} that it has links to`);
+      if (taken.shortage !== undefined) logger.warn(`the description of backup ${taken.label} or its digest is that of before: ${taken.shortage}`);
+    }
     throwIfAborted(signal);
     const hidden = await hideBackup(storage, name, label);
     settled();

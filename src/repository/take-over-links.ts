@@ -3,9 +3,9 @@
  * gives way to the file itself. The backup that goes stays as it is meanwhile, so that this can be stopped at any point and
  * repeated, and every backup can be restored at every instant.
  */
-import { throwIfAborted } from "../common/index.ts";
-import { temporaryName, type ReplacedLink, type Storage } from "../storage/index.ts";
-import { openCatalog } from "./catalog.ts";
+import { messageOf, throwIfAborted } from "../common/index.ts";
+import { storageErrors, temporaryName, type ReplacedLink, type Storage } from "../storage/index.ts";
+import { openCatalog, type Catalog } from "./catalog.ts";
 import { repositoryErrors } from "./errors.ts";
 import { readForeignDigests, renewForeignDigests } from "./foreign-digest-list.ts";
 import { createLinkFollower, type FollowLink, type LinkEnd } from "./foreign-links.ts";
@@ -15,6 +15,8 @@ import { isLabel, serverLayout, type ServerLayout } from "./layout.ts";
 export interface TakenOver {
   readonly label: string;
   readonly files: number;
+  /** Why its description, or the line for it in its list of digests, is that of before: there was no room. */
+  readonly shortage?: string;
 }
 
 /** A link into the backup that goes, and where it ends: there, or in one before it. */
@@ -26,7 +28,8 @@ interface LinkInto {
 
 /**
  * Takes over what other backups have from `label`. To be called before `hideBackup`, when nobody else changes backups of this
- * server. Links that lead nowhere are left alone: what they stood for was gone before.
+ * server. Links that lead nowhere are left alone: what they stood for was gone before. Without room for what a backup takes over
+ * to be written into its description it takes over all the same.
  */
 export async function takeOverLinks(
   storage: Storage,
@@ -50,10 +53,21 @@ export async function takeOverLinks(
     await agreeOnDigests(storage, layout, other, links);
     await replace(storage, layout, other, links, signal);
     const bytes = await bytesOf(storage, label, links, counted);
-    if (infos.has(other)) await catalog.update(other, (info) => ({ ...info, storedBytes: info.storedBytes + bytes }));
-    taken.push({ label: other, files: links.length });
+    const shortage = infos.has(other) ? await noteBytes(catalog, other, bytes) : undefined;
+    taken.push({ label: other, files: links.length, ...(shortage === undefined ? {} : { shortage }) });
   }
   return taken;
+}
+
+/** What is wrong by this alone is a size that is shown: on a full disk it keeps nothing from going that would make room. */
+async function noteBytes(catalog: Catalog, label: string, bytes: number): Promise<string | undefined> {
+  try {
+    await catalog.update(label, (info) => ({ ...info, storedBytes: info.storedBytes + bytes }));
+    return undefined;
+  } catch (error) {
+    if (!storageErrors.full.is(error)) throw error;
+    return messageOf(error);
+  }
 }
 
 interface Search {

@@ -1,9 +1,9 @@
 /** The WAL of every cluster that a server was, looked at by itself: for what its backups need, positions of another mean nothing. */
 import type { TimelineId } from "../postgres/index.ts";
-import { formerLineages, serverLayout, type BackupInfo, type CatalogEntry, type ServerLayout } from "../repository/index.ts";
+import { formerLineages, serverLayout, timeOfLabel, type BackupInfo, type CatalogEntry, type ServerLayout } from "../repository/index.ts";
 import type { Storage } from "../storage/index.ts";
 import { clustersOf } from "./clusters.ts";
-import { endTimeOf, usableBackups } from "./copies.ts";
+import { endTimeOf, labelSlackMs, usableBackups } from "./copies.ts";
 import type { RepositoryInUse } from "./in-use.ts";
 import { newestCopies, type RuleName } from "./keep-rules.ts";
 import type { RetentionPlan } from "./plan.ts";
@@ -43,7 +43,8 @@ function surveyOne(layout: ServerLayout, plan: RetentionPlan, { storage, policy,
     foreignBeside: (cluster) => foreignBeside(staying, policy, now, cluster),
     inUse: inUse.wal,
     timeline,
-    youngerThan: (cluster) => (abandoned ? (reachOf(policy, now) ?? Infinity) : youngest(policy, now, entries, cluster)),
+    youngerThan: (cluster) =>
+      abandoned ? (reachOf(policy, now) ?? Infinity) : Math.min(youngest(policy, now, entries, cluster), beforeUnreadable(entries)),
   });
 }
 
@@ -68,6 +69,11 @@ function foreignBeside(staying: RetentionPlan, policy: RetentionPolicy, now: num
 function isAbandoned({ lineage }: ServerLayout, entries: readonly CatalogEntry[]): boolean {
   if (lineage === undefined) return false;
   return entries.every(({ info }) => info?.own !== undefined && info.own.systemIdentifier !== lineage);
+}
+
+/** Before this moment the oldest of the backups that cannot be read was not begun: where its WAL lies nobody knows. */
+function beforeUnreadable(kept: readonly CatalogEntry[]): number {
+  return Math.min(...kept.flatMap(({ label, info }) => (info === undefined ? [timeOfLabel(label) - labelSlackMs] : [])), Infinity);
 }
 
 /**

@@ -150,11 +150,11 @@ function lineMarks(
 }
 
 /**
- * The backups without which a kept one would be lost: its parents. Adds them to `kept`, and follows them in turn. What a backup
+ * The backups without which a kept one would be lost: its parents, also of one that cannot be read and says so all the same. Adds them to `kept`, and follows them in turn. What a backup
  * of pgmoneta's has links to in another one it takes over when that one goes.
  */
 function neededMarks(entries: readonly CatalogEntry[], kept: Set<string>): Mark[] {
-  const parents = new Map(entries.map(({ label, info }) => [label, info?.parent]));
+  const parents = new Map(entries.map(({ label, info, statedParent }) => [label, info?.parent ?? statedParent]));
   const made = new Map<string, Mark>();
   // A set that grows while it is walked: what is added is visited too.
   for (const user of kept) {

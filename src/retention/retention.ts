@@ -102,8 +102,10 @@ async function takeAway(
       break;
     }
     begun.add(label);
-    for (const taken of await takeOverLinks(storage, server, label, deps.signal))
+    for (const taken of await takeOverLinks(storage, server, label, deps.signal)) {
       deps.logger.info(`backup ${taken.label} takes over ${taken.files} files of ${label} that it has links to`, { server, label });
+      if (taken.shortage !== undefined) deps.logger.warn(`the description of backup ${taken.label} or its digest is that of before: ${taken.shortage}`, { server, label });
+    }
     hidden.push({ label, path: await hideBackup(storage, server, label), bytes: entry.info?.storedBytes ?? 0 });
     deps.logger.info(`backup ${label} goes: ${reason}`, { server, label });
   }

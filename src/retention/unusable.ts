@@ -22,7 +22,7 @@ export function judgeUnusable(
 ): { readonly keep: boolean; readonly reason: string } {
   // Also whether it is retained is written there.
   if (info === undefined)
-    return { keep: true, reason: `not readable (${problem ?? state}): only delete, by its label, removes it` };
+    return { keep: true, reason: `not readable (${problem ?? state}): only delete, by its label, removes it, and the WAL since then stays as long` };
   const fault = state === "valid" ? "not restorable without its parent" : "not valid";
   if (usable.length === 0) return { keep: true, reason: `${fault}, but there is no valid backup of this cluster` };
   const old = isOld(info, policy, now, oldestCounted);

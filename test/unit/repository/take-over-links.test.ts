@@ -4,7 +4,7 @@ import { lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { hideBackup, openCatalog, removeHiddenBackup, takeOverLinks } from "../../../src/repository/index.ts";
-import { openLocalStorage, systemCalls, type Storage } from "../../../src/storage/index.ts";
+import { openLocalStorage, storageErrors, systemCalls, type Storage } from "../../../src/storage/index.ts";
 import { eachTestHasARepository } from "./test-repository.ts";
 
 const repository = eachTestHasARepository();
@@ -75,6 +75,29 @@ describe("a backup of pgmoneta's that others have links into", () => {
     expect(await takeOverLinks(repository.storage, "primary", b, never)).toEqual([{ label: c, files: 2 }]);
     await removeHiddenBackup(repository.storage, await hideBackup(repository.storage, "primary", b));
     expect(["data/base/1/1", "data/base/1/2", "data/global/3"].map((path) => read(c, path))).toEqual(["one", "two, changed", "three"]);
+  });
+
+  test("goes also without room to write down what the others have now", async () => {
+    layThree();
+    const { storage } = repository;
+    let full = false;
+    const failing: Storage = {
+      ...storage,
+      replaceLinks: async (links, temporary) => {
+        await storage.replaceLinks(links, temporary);
+        full = true;
+      },
+      createFile: (path) => {
+        if (!full) return storage.createFile(path);
+        full = false;
+        return Promise.reject(storageErrors.full(`no room for "${path}"`));
+      },
+    };
+    const said = `no room for "primary/backup/${b}/backup.sha512"`;
+    expect((await takeOverLinks(failing, "primary", a, never))[0]).toEqual({ label: b, files: 2, shortage: said });
+    expect(["data/base/1/1", "data/global/3"].map((path) => isLink(b, path))).toEqual([false, false]);
+    const broken: Storage = { ...storage, changeFile: () => Promise.reject(storageErrors.inputOutput("the disk fails")) };
+    await expect(takeOverLinks(broken, "primary", b, never)).rejects.toSatisfy(storageErrors.inputOutput.is);
   });
 
   test("can be stopped at any point: every backup stays whole, and a second run ends it", async () => {

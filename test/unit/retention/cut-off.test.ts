@@ -1,5 +1,5 @@
 /** E08: a run of retention, and a deletion, cut off between any two of their steps: what is listed is whole, and the next run goes on. */
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { systemClock } from "../../../src/common/index.ts";
@@ -33,7 +33,7 @@ async function lay(): Promise<void> {
   for (const label of labels) {
     const start = BigInt((segmentOf[label] ?? 0) * segmentSize);
     await repository.put(dataOf(label), label);
-    await repository.put(`primary/backup/${label}/backup.sha256`, "");
+    for (const name of Object.keys(sampleOwn.digests)) await repository.put(`primary/backup/${label}/${name}`, "");
     await repository.put(`primary/backup/${label}/backup.info`, formatBackupInfo(sample({ label, startLsn: lsn(start + 40n), endLsn: lsn(start + 400n) })));
   }
   for (let number = 1; number <= newest; number += 1) await repository.put(`primary/wal/${nameOf(number)}`, "x");
@@ -134,4 +134,25 @@ it.each<[string, (storage: LocalStorage) => Promise<unknown>, readonly string[],
   }
   console.log(`cut off at ${instants - 1} instants`);
   expect(instants).toBeGreaterThan(least);
+});
+
+it("a backup that cannot be read keeps what it rests on, and the WAL from it on", async () => {
+  await lay();
+  const [first, second] = labels;
+  const info = formatBackupInfo(sample({ label: second, parent: first, type: "incremental" }));
+  await repository.put(`primary/backup/${second}/backup.info`, info.slice(0, -70));
+  // Of the time when the second one was taken, and of an hour more than any time zone before.
+  const taken = Date.UTC(2026, 0, 2) / 1000;
+  for (let number = 1; number <= newest; number += 1) {
+    const time = taken + (number < 7 ? -15 : 0) * 3600;
+    utimesSync(join(repository.storage.root, "primary/wal", nameOf(number)), time, time);
+  }
+  await retain(repository.storage);
+  expect((await openCatalog(repository.storage, "primary").entries()).map(({ label, state }) => [label, state])).toEqual([
+    [first, "valid"],
+    ...labels.slice(2).map((label) => [label, "valid"]),
+    [second, "damaged"],
+  ]);
+  // The first one has what makes it consistent.
+  expect(await wal()).toEqual([4, ...range(7, newest)]);
 });
