@@ -16,7 +16,7 @@ it("a backup that is in the catalog was taken by the job that began before it, a
     findDone({ command, server: "primary", started, newestBefore }, { storage, catalog });
   const { startTime } = sampleOwn;
   expect(await look("backup", startTime)).toBeUndefined();
-  await repository.put(`primary/backup/${label}/backup.sha256`, "");
+  for (const name of Object.keys(sampleOwn.digests)) await repository.put(`primary/backup/${label}/${name}`, "");
   await repository.put(`primary/backup/${label}/backup.info`, formatBackupInfo(sample({ label })));
   expect(await look("backup", startTime - 1)).toMatchObject({ label, notes: [expect.stringContaining("complete already") as string] });
   expect(await look("backup", startTime)).toMatchObject({ label });
