@@ -3,7 +3,7 @@
  * ranges over SQL and goes through the pipeline as every file does. A path of which anything is missing is named in the
  * answer, and is not among those that backup.info says the backup has.
  */
-import { messageOf, throwIfAborted } from "../common/index.ts";
+import { messageOf, systemClock, throwIfAborted, type Clock } from "../common/index.ts";
 import type { Pipeline } from "../pipeline/index.ts";
 import { printablePath } from "../postgres/index.ts";
 import { openServerFiles, replicationErrors, sqlStateOf, type ServerFileFacts, type ServerFiles } from "../replication/index.ts";
@@ -25,6 +25,8 @@ const rangeSize = 1024 * 1024;
 /** A file of this size is read again when it changed meanwhile, before anything of it is stored. Bytes. */
 const largestHeld = 4 * 1024 * 1024;
 const attempts = 3;
+/** A file that was modified just now is looked at again after this: a write meanwhile would not show. Milliseconds. */
+const settlingMs = 2500;
 const deepest = 32;
 const mostEntries = 100_000;
 /** The server does not tell the modes. */
@@ -54,6 +56,7 @@ export async function storeExtraFiles(
   pipeline: Pipeline,
   signal: AbortSignal,
   open = connectForFiles,
+  clock: Pick<Clock, "sleep"> = systemClock,
 ): Promise<StoredExtra> {
   const wanted = options.extra ?? [];
   if (wanted.length === 0) return { paths: [], warnings: [] };
@@ -67,7 +70,7 @@ export async function storeExtraFiles(
     for (const path of wanted) {
       try {
         files ??= await open(options, stop);
-        const problems = await storePath({ files, store, pipeline, signal: stop, known, directories }, path);
+        const problems = await storePath({ files, store, pipeline, signal: stop, clock, known, directories }, path);
         if (problems.length === 0) {
           paths.push(path);
           const unsure = files.unsureOfDirectories;
@@ -122,6 +125,7 @@ interface Fetching {
   readonly store: EntryStore;
   readonly pipeline: Pipeline;
   readonly signal: AbortSignal;
+  readonly clock: Pick<Clock, "sleep">;
   /** Entries that were dealt with, because paths can overlap, and what is wrong with them. */
   readonly known: Map<string, string | undefined>;
   /** As they were asked for. */
@@ -141,7 +145,7 @@ async function storePath(fetching: Fetching, path: string): Promise<string[]> {
     const before = known.get(stored);
     try {
       if (before !== undefined) throw backupErrors.extraIncomplete(before);
-      const facts = await fetching.files.stat(at);
+      const facts = await lookAt(fetching, at);
       if (facts.directory) {
         const inside = await storeDirectory(fetching, next);
         waiting.push(...inside.places);
@@ -185,6 +189,14 @@ function isPlain(name: string): boolean {
   return name !== "" && name !== "." && name !== ".." && !name.includes("/") && printablePath(name) === name;
 }
 
+/** What a file is, if possible at a time from which on every write shows. */
+async function lookAt({ files, signal, clock }: Fetching, path: string): Promise<ServerFileFacts> {
+  const facts = await files.stat(path);
+  if (facts.directory || !facts.fresh) return facts;
+  await clock.sleep(settlingMs, signal);
+  return files.stat(path);
+}
+
 async function storeFile(fetching: Fetching, path: string, facts: ServerFileFacts): Promise<void> {
   const { files } = fetching;
   if (facts.size > largestHeld) return storeLarge(fetching, path, facts);
@@ -199,7 +211,7 @@ async function storeFile(fetching: Fetching, path: string, facts: ServerFileFact
       fetching.store.endFile(file, open);
       return;
     }
-    before = after;
+    before = after.fresh ? await lookAt(fetching, path) : after;
     if (before.directory || before.size > largestHeld) break;
   }
   throw backupErrors.extraIncomplete("it is written to all the time, so that no whole of it can be had");
@@ -232,7 +244,7 @@ async function storeLarge(fetching: Fetching, path: string, facts: ServerFileFac
 }
 
 const unchanged = (before: ServerFileFacts, after: ServerFileFacts): boolean =>
-  before.size === after.size && before.modified === after.modified && !after.directory;
+  !before.fresh && before.size === after.size && before.modified === after.modified && !after.directory;
 
 function openEntry({ store, pipeline }: Fetching, path: string, size: number) {
   const file = { path: extraPath(path), mode: fileMode, size, pipeline, done: () => undefined };

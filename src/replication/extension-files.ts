@@ -16,6 +16,8 @@ export interface ServerFileFacts {
   readonly size: number;
   /** As the server writes it; another one when the file was written meanwhile. */
   readonly modified: string;
+  /** It was modified so lately that a write after this look could show the same: the server tells the time in whole seconds. */
+  readonly fresh: boolean;
 }
 
 export interface ExtensionFiles {
@@ -79,13 +81,13 @@ export async function openExtensionFiles(connection: Connection, signal: AbortSi
   };
   const files: ExtensionFiles = {
     async stat(path) {
-      if (await isDirectory(path)) return { directory: true, size: 0, modified: "" };
+      if (await isDirectory(path)) return { directory: true, size: 0, modified: "", fresh: false };
       // It tells no time of change: the content itself says whether it is another one.
       const [[size, digest] = []] = await ask(
         `SELECT pg_catalog.length(b), pg_catalog.encode(pg_catalog.sha256(b), 'hex') FROM ${contentOf(path)}`,
       );
       if (size === null || size === undefined) throw refused(path);
-      return { directory: false, size: Number(size), modified: digest ?? "" };
+      return { directory: false, size: Number(size), modified: digest ?? "", fresh: false };
     },
     async list(path) {
       const below = quoteLiteral(path === "/" ? path : `${path}/`);

@@ -28,6 +28,9 @@ const functions = ["pg_stat_file(text)", "pg_ls_dir(text)", "pg_read_binary_file
 /** The extension has a whole file read for each piece of it: beyond this the server's own function is better. Bytes. */
 const largestByExtension = 4 * 1024 * 1024;
 
+/** Seconds by the server's clock. A time in whole seconds is up to one too early, and stamps come from a clock that can be a tick behind. */
+const freshFor = 2;
+
 /** Connects for SQL, whatever the options say. Throws what connecting throws. */
 export async function openServerFiles(options: ConnectOptions, signal: AbortSignal): Promise<ServerFiles> {
   const connection = await connect({ ...options, replication: false, database: options.database ?? "postgres" }, signal);
@@ -66,11 +69,13 @@ function serverFunctions(connection: Connection, signal: AbortSignal): FileFunct
   const text = (path: string): string => `${quoteLiteral(path)}::pg_catalog.text`;
   return {
     async stat(path) {
-      const [row] = await ask(`SELECT isdir, size, pg_catalog.date_part('epoch', modification) FROM pg_catalog.pg_stat_file(${text(path)})`);
-      const [directory, size, modified] = row ?? [];
+      const epoch = (moment: string): string => `pg_catalog.date_part('epoch', ${moment})`;
+      const [row] = await ask(`SELECT isdir, size, ${epoch("modification")}, ${epoch("pg_catalog.clock_timestamp()")} FROM pg_catalog.pg_stat_file(${text(path)})`);
+      const [directory, size, modified, now] = row ?? [];
+      const age = Number(now) - Number(modified);
       const bytes = Number(size);
       if (!Number.isSafeInteger(bytes) || bytes < 0) throw replicationErrors.protocol(`server says that "${path}" has ${size ?? "no"} bytes`);
-      return { directory: directory === "t", size: bytes, modified: modified ?? "" };
+      return { directory: directory === "t", size: bytes, modified: modified ?? "", fresh: age >= 0 && age < freshFor };
     },
     async list(path) {
       return (await ask(`SELECT f FROM pg_catalog.pg_ls_dir(${text(path)}) f ORDER BY f COLLATE "C"`)).map(([name]) => name ?? "");

@@ -23,7 +23,7 @@ function setUp(content: Readonly<Record<string, string | readonly string[] | (()
     unsureOfDirectories: undefined,
     async stat(path) {
       const found = now(path);
-      return { directory: typeof found !== "string", size: typeof found === "string" ? found.length : 4096, modified: typeof found === "string" ? found.slice(0, 20) : "" };
+      return { directory: typeof found !== "string", size: typeof found === "string" ? found.length : 4096, modified: typeof found === "string" ? found.slice(0, 20) : "", fresh: false };
     },
     list: async (path) => now(path) as readonly string[],
     read: async (path, offset, length) => Buffer.from((now(path) as string).slice(offset, offset + length)),
@@ -43,12 +43,20 @@ function setUp(content: Readonly<Record<string, string | readonly string[] | (()
     signal,
   } as unknown as EntryStore;
   const pipeline = { signal, pressure: () => undefined } as unknown as Pipeline;
+  const waits: number[] = [];
   const take = (...extra: string[]) =>
-    storeExtraFiles({ extra } as unknown as BackupOptions, store, pipeline, signal, async () => {
-      opened += 1;
-      return files;
-    });
-  return { take, stored, directories, opened: () => opened };
+    storeExtraFiles(
+      { extra } as unknown as BackupOptions,
+      store,
+      pipeline,
+      signal,
+      async () => {
+        opened += 1;
+        return files;
+      },
+      { sleep: async (ms) => void waits.push(ms) },
+    );
+  return { take, waits, stored, directories, opened: () => opened };
 }
 
 describe("extra files", () => {
@@ -86,6 +94,20 @@ describe("extra files", () => {
     expect(large.stored.get("extra/large")).toHaveLength(6 * mebi + 1);
     const cut = setUp({ "/large": "z".repeat(6 * mebi) }, { read: async (_, offset) => Buffer.alloc(offset < 2 * mebi ? mebi : 0, "z") });
     expect((await cut.take("/large")).paths).toEqual([]);
+  });
+
+  it("that were modified just now are looked at again when a write would show: the server tells whole seconds", async () => {
+    // Written once more in the second of the first look: neither size nor time tell.
+    const facts = (fresh: boolean) => ({ directory: false, size: 3, modified: "1764000000", fresh });
+    const waited = (): boolean => one.waits.length > 0;
+    const one = setUp({}, { stat: async () => facts(!waited()), read: async () => Buffer.from(waited() ? "new" : "old") });
+    expect(await one.take("/file")).toEqual({ paths: ["/file"], warnings: [] });
+    expect(one.stored.get("extra/file")).toBe("new");
+    const always = setUp({}, { stat: async () => facts(true), read: async () => Buffer.from("old") });
+    expect((await always.take("/file")).warnings.join()).toMatch(/it is written to all the time/);
+    expect([always.stored.size, always.waits.length]).toEqual([0, 4]);
+    const large = setUp({}, { stat: async () => ({ ...facts(true), size: 5 * mebi }), read: async (_, __, length) => Buffer.alloc(length) });
+    expect((await large.take("/file")).warnings.join()).toMatch(/may be of two moments/);
   });
 
   it("go on over another connection when one is lost, and say what was lost with it", async () => {
