@@ -9,7 +9,7 @@ const STDERR_LIMIT = 2000;
 
 /**
  * What `command` writes when it is fed with `source`.
- * @throws DECOMPRESSION_TOOL_MISSING when it is not installed, COMPRESSED_DATA_DAMAGED when it fails
+ * @throws DECOMPRESSION_TOOL_MISSING when it is not installed or cannot be started, COMPRESSED_DATA_DAMAGED when it fails
  */
 export async function* decodeByCommand(
   command: string,
@@ -20,8 +20,10 @@ export async function* decodeByCommand(
   try {
     await once(child, "spawn");
   } catch (error) {
+    const isAbsent = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const why = isAbsent ? "which is not installed" : `which could not be started: ${messageOf(error)}`;
     throw compressionErrors.decoderMissing(
-      `a ${command} frame too large for memory needs the command ${command}, which is not installed`,
+      `a ${command} frame too large for memory needs the command ${command}, ${why}`,
       { command },
       error,
     );

@@ -42,7 +42,7 @@ export const compressionErrors = defineErrors({
     code: "DECOMPRESSION_TOOL_MISSING",
     exit: 65,
     retryable: false,
-    hint: "Install the command that the message names, or run Node.js 22.15 or newer.",
+    hint: "Install the command that the message names, or run Node.js 22.15 or newer. A frame whose window is too large has to be written anew with a smaller one (zstd -dc --memory=2048MB old | zstd -3 > new).",
   },
   /** A message that would grow beyond the limit its reader has set. */
   messageTooLarge: {

@@ -23,7 +23,7 @@ async function* bytesOfFrame(reader: ByteReader): AsyncGenerator<Buffer> {
   }
   if (header.windowSize > ZSTD_WINDOW_LIMIT) {
     throw compressionErrors.decoderMissing(
-      `zstd frame with a window of ${header.windowSize} bytes needs more memory than is allowed`,
+      `zstd frame with a window of ${header.windowSize} bytes needs more memory than the ${ZSTD_WINDOW_LIMIT} bytes that are allowed`,
     );
   }
   yield reader.take(header.headerLength);

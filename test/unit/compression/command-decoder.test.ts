@@ -1,4 +1,7 @@
 /** A public tool as decoder: absent, failing, stopped early, fed from a broken source. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { decodeByCommand } from "../../../src/compression/command-decoder.ts";
 import { compressionErrors } from "../../../src/compression/index.ts";
@@ -29,6 +32,16 @@ describe("a decoding command", () => {
     );
     expect(error).toSatisfy(compressionErrors.decoderMissing.is);
     expect((error as Error).message).toContain("no-such-decoder");
+  });
+
+  test("that is there but cannot be started is not called missing: the reason is named", async () => {
+    const command = join(mkdtempSync(join(tmpdir(), "decoder-")), "not-executable");
+    writeFileSync(command, "", { mode: 0o600 });
+    const error: unknown = await collect(decodeByCommand(command, [], inPieces(plain, 10_000))).catch((reason: unknown) => reason);
+    rmSync(dirname(command), { recursive: true });
+    expect(error).toSatisfy(compressionErrors.decoderMissing.is);
+    expect((error as Error).message).toContain("EACCES");
+    expect((error as Error).message).not.toContain("not installed");
   });
 
   test("that fails means damaged data, with its own words, whether or not it read its input", async () => {
